@@ -1,0 +1,36 @@
+"""Shows the backpressure of asyncio programs to Prometheus: which queue is backing up, since when, who is held up.
+
+Loads neither `aiohttp` nor `prometheus_client`: what needs them is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bpexporter.hub import Hub, Snapshot, default_hub
+from bpexporter.ledgers import QueueReading
+from bpexporter.watching import snapshot, unwatch, watch
+
+if TYPE_CHECKING:
+    from bpexporter.collector import Collector
+    from bpexporter.server import Exporter, mount, start
+
+__version__ = "0.1.0"
+__all__ = [
+    *("Collector", "Exporter", "Hub", "QueueReading", "Snapshot", "default_hub", "mount", "snapshot", "start"),
+    *("unwatch", "watch"),
+]
+
+_LATER = {"Collector": "collector", "Exporter": "server", "mount": "server", "start": "server"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -1,0 +1,43 @@
+"""Errors of our own: counted and swallowed, so that no application ever sees one.
+
+Floor 0. With ``BPEXPORTER_RAISE=1`` they are raised instead; tests and CI run so.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+
+logger = logging.getLogger("bpexporter")
+
+
+class Faults:
+    """How many errors of ours were swallowed in this process.
+
+    ``count`` only grows. The first error of each kind is logged, the others are only counted, so that a
+    fault on the hot path cannot flood the log of an application.
+    """
+
+    __slots__ = ("_seen", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._seen: set[str] = set()
+
+    def swallow(self, error: BaseException, where: str) -> None:
+        """Count `error`, or raise it again where ``BPEXPORTER_RAISE=1`` asks for that."""
+        self.count += 1
+        if os.environ.get("BPEXPORTER_RAISE") == "1":
+            raise error
+        key = f"{where}: {type(error).__name__}"
+        if key not in self._seen and len(self._seen) < 100:
+            self._seen.add(key)
+            logger.warning("bpexporter could not record (%s): %r", where, error)
+
+    def reset(self) -> None:
+        """Begin again at zero, as a forked child does."""
+        self.count = 0
+        self._seen.clear()
+
+
+faults = Faults()

@@ -1,0 +1,287 @@
+"""The hub: names, the ledgers under each name, and the totals of members that are gone.
+
+Floor 3. It holds objects by weak reference only. A finalizer takes no lock and touches no total: it notes the
+ledger of the dead in a list, and the next `watch()` or reading folds it into its name.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from bpexporter.catalogue import RESOURCES, ItselfReading, merge
+from bpexporter.clocks import PeakWindow
+from bpexporter.faults import faults
+from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
+from bpexporter.ledgers import QueueReading
+
+logger = logging.getLogger("bpexporter")
+
+OTHER_NAME = "__other__"
+# One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
+MAX_NAMES = 1_000
+# After so many objects a reading gives way to other threads: 20 take about half a millisecond.
+GIVE_WAY = 20
+
+
+class Ledger(Protocol):
+    """What the hub asks of a ledger."""
+
+    owner: weakref.ref[Any] | None
+    home: Any
+    asked: str
+    retired: bool
+
+
+class Instrument(Protocol):
+    """What the hub asks of the instrument that a ledger came from."""
+
+    kind: str
+
+    def read(self, ledger: Any, now: float) -> Any:
+        """A reading of the ledger's object."""
+
+    def close(self, ledger: Any, now: float) -> Any:
+        """The totals of a ledger whose object is gone or no longer watched."""
+
+    def peak(self, ledger: Any, now: float) -> float | None:
+        """Highest utilisation of the last 60 s."""
+
+    def restart(self, ledger: Any, now: float) -> None:
+        """Count from zero."""
+
+
+class Entry:
+    """One name: its members, and what the members that are gone have left."""
+
+    __slots__ = ("hub", "left", "members", "name", "peaks")
+
+    def __init__(self, hub: Hub, name: str) -> None:
+        self.hub = hub
+        self.name = name
+        self.members: dict[int, tuple[Any, Instrument]] = {}
+        self.left: Any = None
+        self.peaks = PeakWindow()
+
+
+class Owner(weakref.ref[Any]):
+    """A weak reference that knows the ledger of its object."""
+
+    __slots__ = ("ledger",)
+    ledger: Any
+
+
+class Snapshot(NamedTuple):
+    """All readings of a hub at one moment."""
+
+    kinds: Mapping[str, Mapping[str, Any]]
+    """Per kind ("queue", "itself"), the reading of each name."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueReading]:
+        """The reading of each queue name."""
+        return self.kinds["queue"]
+
+
+def checked_name(name: object) -> str:
+    """`name` as a plain `str`.
+
+    Raises ``TypeError`` where it is not a string, ``ValueError`` where it is empty, longer than 1,000
+    characters, or cannot be written as UTF-8 (a lone surrogate), which would fail every scrape.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a name must be a str, not {type(name).__name__}")
+    plain = str.__str__(name) if type(name) is str else "".join(str.__iter__(name))
+    if not plain:
+        raise ValueError("a name must not be empty")
+    if len(plain) > 1_000:
+        raise ValueError(f"a name must not be longer than 1,000 characters; this one has {len(plain):,}")
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"a name must be valid Unicode text; {plain!a} has a lone surrogate") from None
+    return plain
+
+
+class Hub:
+    """Names, and what is recorded under each.
+
+    `buckets`: upper bounds in seconds of all histograms. `max_names`: how many names each kind may have before
+    further ones are counted as ``__other__``. `clock`: monotonic seconds; for tests.
+
+    Raises ``ValueError`` or ``TypeError`` for buckets that do not ascend above zero, and for a limit under 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        buckets: Iterable[float] = DEFAULT_BUCKETS,
+        max_names: int = MAX_NAMES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not isinstance(max_names, int) or max_names < 1:
+            raise ValueError(f"max_names must be a whole number from 1 on, not {max_names!r}")
+        self.buckets = checked_buckets(buckets)
+        self.clock = clock
+        self._max_names = max_names
+        self._start()
+        _hubs.add(self)
+
+    def _start(self) -> None:
+        self._lock = threading.RLock()
+        self._names: dict[str, dict[str, Entry]] = {kind: {} for kind in RESOURCES}
+        self._folded = dict.fromkeys(RESOURCES, 0)
+        self._dead: deque[Any] = deque()
+        note = self._dead.append
+        self._note = lambda owner: note(owner.ledger)
+        self._turn = threading.RLock()
+        self._last: Snapshot | None = None
+        self._reading = False
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
+        return f"<bpexporter.Hub with {counts}>"
+
+    # Members ------------------------------------------------------------------------------------
+
+    def add(self, obj: object, name: str, ledger: Ledger, instrument: Instrument) -> None:
+        """`ledger` records `obj` under `name` from now on."""
+        with self._lock:
+            self._bury()
+            entry = self._entry(instrument.kind, name)
+            owner = Owner(obj, self._note)
+            owner.ledger = ledger
+            ledger.owner, ledger.home, ledger.asked = owner, entry, name
+            entry.members[id(ledger)] = (ledger, instrument)
+
+    def remove(self, ledger: Ledger) -> None:
+        """`ledger` records no more; its totals stay with its name."""
+        with self._lock:
+            entry = ledger.home
+            if entry is not None and id(ledger) in entry.members:
+                self._fold(entry, ledger)
+
+    def watches(self, kind: str) -> bool:
+        """Whether a live object of this kind is recorded here."""
+        with self._lock:
+            self._bury()
+            return any(entry.members for entry in self._names[kind].values())
+
+    def _entry(self, kind: str, name: str) -> Entry:
+        names = self._names[kind]
+        if name not in names and len(names) - (OTHER_NAME in names) >= self._max_names:
+            if not self._folded[kind]:
+                logger.warning(
+                    "bpexporter: over %d %s names; further ones are counted as %s (the first is %r)",
+                    self._max_names, kind, OTHER_NAME, name[:100],
+                )  # fmt: skip
+            self._folded[kind] += 1
+            name = OTHER_NAME
+        if name not in names:
+            names[name] = Entry(self, name)
+        return names[name]
+
+    def _bury(self) -> None:
+        while self._dead:
+            ledger = self._dead.popleft()
+            if ledger.home is not None and id(ledger) in ledger.home.members:
+                self._fold(ledger.home, ledger)
+
+    def _fold(self, entry: Entry, ledger: Any) -> None:
+        _, instrument = entry.members.pop(id(ledger))
+        ledger.retired = True
+        ledger.owner = None
+        try:
+            now = self.clock()
+            peak = instrument.peak(ledger, now)
+            if peak is not None:
+                entry.peaks.add(peak, now)
+            totals = instrument.close(ledger, now)
+            entry.left = totals if entry.left is None else merge(instrument.kind, [entry.left, totals])
+        except Exception as error:
+            faults.swallow(error, f"folding a {instrument.kind}")
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """All readings now. May be called from any thread; runs none of the application's code."""
+        with self._turn:
+            if self._reading and self._last is not None:
+                return self._last  # called by a finalizer in the middle of a reading
+            self._reading = True
+            try:
+                self._last = self._snapshot()
+            finally:
+                self._reading = False
+            return self._last
+
+    def _snapshot(self) -> Snapshot:
+        begun = time.perf_counter()
+        with self._lock:
+            self._bury()
+            entries = {kind: list(names.values()) for kind, names in self._names.items()}
+        kinds: dict[str, Mapping[str, Any]] = {
+            kind: MappingProxyType(self._read_kind(kind, entries[kind])) for kind in RESOURCES
+        }
+        watched = tuple(sum(len(entry.members) for entry in entries[kind]) for kind in RESOURCES)
+        folded = tuple(self._folded[kind] for kind in RESOURCES)
+        itself = ItselfReading((1,), time.perf_counter() - begun, faults.count, watched, folded)
+        return Snapshot(MappingProxyType({**kinds, "itself": MappingProxyType({"": itself})}))
+
+    def _read_kind(self, kind: str, entries: list[Entry]) -> dict[str, Any]:
+        readings = {}
+        read = 0
+        for entry in entries:
+            with self._lock:
+                parts = [] if entry.left is None else [entry.left]
+                members = list(entry.members.values())
+            for ledger, instrument in members:
+                read += 1
+                if not read % GIVE_WAY:
+                    time.sleep(0)
+                self._read_one(parts, ledger, instrument)
+            if parts:
+                readings[entry.name] = self._with_peaks(entry, merge(kind, parts))
+        return readings
+
+    def _with_peaks(self, entry: Entry, reading: Any) -> Any:
+        peak = entry.peaks.read(self.clock())
+        if peak > (reading.peak_utilization_ratio or 0):
+            return reading._replace(peak_utilization_ratio=peak)
+        return reading
+
+    def _read_one(self, parts: list[Any], ledger: Any, instrument: Instrument) -> None:
+        try:
+            parts.append(instrument.read(ledger, self.clock()))
+        except Exception as error:
+            faults.swallow(error, f"reading a {instrument.kind}")
+
+    def restart(self) -> None:
+        """Count from zero with the members that are alive, as a forked child does."""
+        members = [
+            (name, ledger, instrument)
+            for names in self._names.values()
+            for name, entry in names.items()
+            for ledger, instrument in entry.members.values()
+        ]
+        self._start()
+        for name, ledger, instrument in members:
+            obj = ledger.owner() if ledger.owner is not None else None
+            if obj is not None:
+                instrument.restart(ledger, self.clock())
+                self.add(obj, name, ledger, instrument)
+
+
+_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
+default_hub = Hub()
+
+
+def all_hubs() -> list[Hub]:
+    """Every hub that is alive."""
+    return list(_hubs)

@@ -1,0 +1,1 @@
+"""What updates the ledgers: one module for each kind of resource. Floor 2."""

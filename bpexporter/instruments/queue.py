@@ -1,0 +1,504 @@
+"""What replaces the methods of `asyncio.Queue` while a queue is watched.
+
+The methods do what the standard library's do, and look for a ledger in a private attribute of the object. For
+exactly `Queue`, `PriorityQueue` and `LifoQueue` they work in one frame, without the inner calls; what subclasses
+override is called as ever. Work comes first and recording after it, in a `try` of its own: an error of ours
+never reaches the application and never leaves its work half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import QueueEmpty, QueueFull
+from asyncio.events import _get_running_loop
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any
+
+from bpexporter.clocks import INFINITY, NEVER, StallClock
+from bpexporter.faults import faults
+from bpexporter.ledgers import FIFO, HEAP, LIFO, OTHER, Levels, QueueLedger, QueueReading, finite
+
+ATTRIBUTE = "_bpexporter_ledger"
+HAS_SHUTDOWN = sys.version_info >= (3, 13)
+ORDERS = {asyncio.Queue: FIFO, asyncio.PriorityQueue: HEAP, asyncio.LifoQueue: LIFO}
+
+if HAS_SHUTDOWN:
+    from asyncio import QueueShutDown
+else:
+
+    class QueueShutDown(Exception):
+        """Before 3.13 no queue shuts down."""
+
+
+def ledger_of(queue: Any) -> QueueLedger | None:
+    """The ledger of `queue`, ``None`` where it is not watched."""
+    ledger = getattr(queue, ATTRIBUTE, None)
+    return ledger if isinstance(ledger, QueueLedger) else None
+
+
+# The replacing methods ---------------------------------------------------------------------------------
+
+
+def put_nowait(self: Any, item: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except AttributeError:  # a host put our method back after we had gone
+        ledger = None
+    if ledger is None or not ledger.exact:
+        return _put_nowait(self, item, ledger)
+    queue = self._queue
+    if HAS_SHUTDOWN and self._is_shutdown:
+        ledger.refused_shutdown += 1
+        raise QueueShutDown
+    if 0 < self._maxsize <= len(queue):
+        ledger.refused_full += 1
+        raise QueueFull
+    if ledger.order == HEAP:
+        heappush(queue, item)
+    else:
+        queue.append(item)
+    if not self._unfinished_tasks:
+        self._finished.clear()
+    self._unfinished_tasks += 1
+    if self._getters:
+        self._wakeup_next(self._getters)
+    try:
+        ledger.puts += 1
+        depth = len(queue)
+        if not ledger.lower <= depth < ledger.upper:
+            ledger.note_put(item, depth, self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "put_nowait")
+
+
+def _put_nowait(self: Any, item: Any, ledger: QueueLedger | None) -> None:
+    if HAS_SHUTDOWN and self._is_shutdown:
+        if ledger is not None:
+            ledger.refused_shutdown += 1
+        raise QueueShutDown
+    if self.full():
+        if ledger is not None:
+            ledger.refused_full += 1
+        raise QueueFull
+    self._put(item)
+    self._unfinished_tasks += 1
+    self._finished.clear()
+    self._wakeup_next(self._getters)
+    if ledger is not None:
+        _record_put(self, item, ledger)
+
+
+def _record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    try:
+        before = ledger.depth
+        depth = _depth(self)
+        ledger.puts += 1
+        ledger.depth = depth
+        if depth > before and not ledger.lower <= depth < ledger.upper:
+            ledger.note_put(item, depth, self._maxsize)
+        elif not ledger.lower <= depth:
+            ledger.place(depth, self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "put_nowait")
+
+
+def get_nowait(self: Any) -> Any:
+    try:
+        ledger = self._bpexporter_ledger
+    except AttributeError:
+        ledger = None
+    if ledger is None or not ledger.exact:
+        return _get_nowait(self, ledger)
+    queue = self._queue
+    if not queue:
+        if HAS_SHUTDOWN and self._is_shutdown:
+            raise QueueShutDown
+        raise QueueEmpty
+    order = ledger.order
+    if order == FIFO:
+        item = queue.popleft()
+    elif order == LIFO:
+        item = queue.pop()
+    else:
+        item = heappop(queue)
+    if self._putters:
+        self._wakeup_next(self._putters)
+    try:
+        ledger.gets = gets = ledger.gets + 1
+        depth = len(queue)
+        if order == HEAP and ledger.mark == id(item):
+            ledger.marked(depth)
+        if gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
+            ledger.note_get(depth, self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "get_nowait")
+    return item
+
+
+def _get_nowait(self: Any, ledger: QueueLedger | None) -> Any:
+    if self.empty():
+        if HAS_SHUTDOWN and self._is_shutdown:
+            raise QueueShutDown
+        raise QueueEmpty
+    item = self._get()
+    self._wakeup_next(self._putters)
+    if ledger is not None:
+        _record_get(self, item, ledger)
+    return item
+
+
+def _record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
+    try:
+        ledger.gets += 1
+        depth = _depth(self)
+        ledger.depth = depth
+        if not depth:
+            ledger.mark = ledger.mark if ledger.mark == id(item) else 0
+        if ledger.mark == id(item):
+            ledger.marked(depth)
+        if ledger.gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
+            ledger.note_get(depth, self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "get_nowait")
+
+
+async def put(self: Any, item: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except AttributeError:
+        ledger = None
+    if ledger is not None and ledger.exact and not 0 < self._maxsize <= len(self._queue):
+        return self.put_nowait(item)
+    first = None
+    while self.full():
+        if HAS_SHUTDOWN and self._is_shutdown:
+            if ledger is not None:
+                _refuse_put(ledger, first)
+            raise QueueShutDown
+        putter = self._get_loop().create_future()
+        self._putters.append(putter)
+        if first is None and ledger is not None:
+            first = _begin_put(self, ledger, putter)
+        try:
+            await putter
+        except BaseException:
+            putter.cancel()
+            _forget(self._putters, putter)
+            if not self.full() and not putter.cancelled():
+                self._wakeup_next(self._putters)
+            if first is not None:
+                _give_up_put(ledger, first)
+            raise
+    if first is None:
+        return self.put_nowait(item)
+    waited = _end_put(ledger, first)
+    try:
+        self.put_nowait(item)
+    except BaseException:
+        ledger.landing_put = NEVER
+        raise
+    _landed(ledger.landed_put, waited)
+
+
+async def get(self: Any) -> Any:
+    try:
+        ledger = self._bpexporter_ledger
+    except AttributeError:
+        ledger = None
+    if ledger is not None and ledger.exact and self._queue:
+        return self.get_nowait()
+    first = None
+    while self.empty():
+        if HAS_SHUTDOWN and self._is_shutdown and self.empty():
+            if first is not None:
+                _end_get(ledger, first)
+            raise QueueShutDown
+        getter = self._get_loop().create_future()
+        self._getters.append(getter)
+        if first is None and ledger is not None:
+            first = _begin_get(ledger, getter)
+        try:
+            await getter
+        except BaseException:
+            getter.cancel()
+            _forget(self._getters, getter)
+            if not self.empty() and not getter.cancelled():
+                self._wakeup_next(self._getters)
+            if first is not None:
+                _end_get(ledger, first)
+            raise
+    if first is None:
+        return self.get_nowait()
+    waited = _end_get(ledger, first)
+    ledger.landing_get = ledger.gets
+    try:
+        item = self.get_nowait()
+    except BaseException:
+        ledger.landing_get = NEVER
+        raise
+    _landed(ledger.landed_get, waited)
+    return item
+
+
+def shutdown(self: Any, immediate: bool = False) -> None:
+    ORIGINALS["shutdown"](self, immediate)
+    ledger = ledger_of(self)
+    if ledger is not None:
+        _replace(self, ledger)
+
+
+# What put() and get() record; the token of a wait is its first future -------------------------------------
+
+
+def _forget(waiters: deque[Any], waiter: Any) -> None:
+    try:
+        waiters.remove(waiter)
+    except ValueError:
+        pass  # it was woken, and so taken out, before
+
+
+def _begin_put(self: Any, ledger: QueueLedger, putter: Any) -> Any:
+    try:
+        ledger.begin_put(putter, _depth(self), self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "put")
+    return putter
+
+
+def _end_put(ledger: QueueLedger, first: Any) -> float:
+    try:
+        waited = ledger.producers.end(first, ledger.clock())
+        ledger.landing_put = ledger.puts
+        return waited
+    except Exception as error:
+        faults.swallow(error, "put")
+        return 0.0
+
+
+def _give_up_put(ledger: QueueLedger, first: Any) -> None:
+    try:
+        ledger.producers.end(first, ledger.clock())
+        ledger.refused_cancelled += 1
+    except Exception as error:
+        faults.swallow(error, "put")
+
+
+def _refuse_put(ledger: QueueLedger, first: Any) -> None:
+    try:
+        ledger.refused_shutdown += 1
+        if first is not None:
+            ledger.producers.end(first, ledger.clock())
+    except Exception as error:
+        faults.swallow(error, "put")
+
+
+def _begin_get(ledger: QueueLedger, getter: Any) -> Any:
+    try:
+        ledger.idle.begin(getter, ledger.clock())
+    except Exception as error:
+        faults.swallow(error, "get")
+    return getter
+
+
+def _end_get(ledger: QueueLedger, first: Any) -> float:
+    try:
+        return ledger.idle.end(first, ledger.clock())
+    except Exception as error:
+        faults.swallow(error, "get")
+        return 0.0
+
+
+def _landed(land: Callable[[float], None], waited: float) -> None:
+    try:
+        land(waited)
+    except Exception as error:
+        faults.swallow(error, "put or get")
+
+
+def _replace(self: Any, ledger: QueueLedger) -> None:
+    try:
+        ledger.place(_depth(self), self._maxsize)
+    except Exception as error:
+        faults.swallow(error, "shutdown")
+
+
+def _depth(queue: Any) -> int:
+    """Items waiting, asked on the thread of the queue's loop, where the host's own `qsize()` may run."""
+    depth = queue.qsize()
+    return depth if isinstance(depth, int) else 0
+
+
+# Putting the methods in and taking them out --------------------------------------------------------------
+
+REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
+if HAS_SHUTDOWN:
+    REPLACEMENTS["shutdown"] = shutdown
+ORIGINALS: dict[str, Any] = {name: vars(asyncio.Queue)[name] for name in REPLACEMENTS}
+
+for _name, _function in REPLACEMENTS.items():
+    # help(), inspect and pickle see what they saw before.
+    for _attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
+        setattr(_function, _attribute, getattr(ORIGINALS[_name], _attribute))
+
+
+def install() -> None:
+    """Replace the methods of `asyncio.Queue`, once."""
+    if ATTRIBUTE in vars(asyncio.Queue):
+        return
+    setattr(asyncio.Queue, ATTRIBUTE, None)
+    for name, function in REPLACEMENTS.items():
+        if vars(asyncio.Queue)[name] is ORIGINALS[name]:
+            setattr(asyncio.Queue, name, function)
+
+
+def uninstall() -> None:
+    """Put the originals back, except where somebody else has replaced ours in the meantime."""
+    for name, function in REPLACEMENTS.items():
+        if vars(asyncio.Queue)[name] is function:
+            setattr(asyncio.Queue, name, ORIGINALS[name])
+    if ATTRIBUTE in vars(asyncio.Queue):
+        delattr(asyncio.Queue, ATTRIBUTE)
+
+
+# The instrument ------------------------------------------------------------------------------------------
+
+INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
+ORDERING = ("_put", "_get", "_init")
+# Where a subclass has one of these, reading a level could run its code on the thread of the scrape.
+HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
+
+
+def order_of(kind: type) -> int:
+    """In which order a queue of this class gives its items out."""
+    base = next((base for base in kind.__mro__ if base in ORDERS), None)
+    if base is None or any(getattr(kind, name) is not getattr(base, name) for name in ORDERING):
+        return OTHER
+    return ORDERS[base]
+
+
+def is_exact(queue: Any) -> bool:
+    """Whether `queue` has the standard library's behaviour through and through."""
+    kind = type(queue)
+    own = (getattr(getattr(queue, name), "__func__", None) is getattr(kind, name, self_less) for name in INNER)
+    return kind in ORDERS and all(own) and type(queue._maxsize) in (int, float, bool)
+
+
+self_less = object()  # never a method
+
+
+def is_visible(kind: type) -> bool:
+    """Whether the levels of such a queue can be read from any thread without running its own code."""
+    classes = kind.__mro__[: kind.__mro__.index(asyncio.Queue)]
+    return not any(name in vars(one) for one in classes if one not in ORDERS for name in HIDING)
+
+
+class QueueInstrument:
+    """Watches `asyncio.Queue` and its subclasses."""
+
+    kind = "queue"
+
+    def attach(self, queue: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
+        """Give `queue` a ledger and go on with the callers that wait in it already."""
+        install()
+        levels = Levels(_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
+        ledger = QueueLedger(
+            order=order_of(type(queue)), visible=is_visible(type(queue)), bounds=bounds, clock=clock, levels=levels
+        )
+        ledger.exact = is_exact(queue)
+        object.__setattr__(queue, ATTRIBUTE, ledger)
+        adopt(queue, ledger)
+        return ledger
+
+    def detach(self, queue: Any) -> None:
+        """Take the ledger from `queue`."""
+        object.__delattr__(queue, ATTRIBUTE)
+
+    def levels(self, ledger: QueueLedger) -> Levels | None:
+        """What the queue itself says now; ``None`` when it is gone."""
+        queue = None if ledger.owner is None or ledger.retired else ledger.owner()
+        if queue is None:
+            return None
+        if not ledger.visible:
+            return Levels(ledger.depth, ledger.occupancy.capacity, max(0, ledger.puts - ledger.gets))
+        container = queue._queue
+        depth = len(container) if type(container) in (deque, list, dict, set) else ledger.depth
+        return Levels(depth, finite(queue._maxsize), queue._unfinished_tasks)
+
+    def read(self, ledger: QueueLedger, now: float) -> QueueReading:
+        """A reading of the queue at `now`; runs none of the host's code."""
+        return ledger.read(self.levels(ledger), now)
+
+    def close(self, ledger: QueueLedger, now: float) -> QueueReading:
+        """The totals of a queue that is gone or no longer watched."""
+        return ledger.read(None, now)
+
+    def peak(self, ledger: QueueLedger, now: float) -> float | None:
+        """Highest utilisation of the last 60 s."""
+        capacity = ledger.occupancy.capacity
+        level = max(ledger.depth, ledger.peaks.read(now))
+        return level / capacity if 0 < capacity < INFINITY else None
+
+    def restart(self, ledger: QueueLedger, now: float) -> None:
+        """Count from zero."""
+        levels = self.levels(ledger)
+        if levels is not None:
+            ledger.restart(bounds=ledger.put_waits.bounds, levels=levels)
+
+
+# Callers that were blocked before the queue was watched are in the standard library's own frames --------------
+
+
+def adopt(queue: Any, ledger: QueueLedger) -> None:
+    """Time the callers that wait already, from now on."""
+    now = ledger.clock()
+    for waiters, clock, finish in (
+        (queue._putters, ledger.producers, _adopted_put),
+        (queue._getters, ledger.idle, _adopted_get),
+    ):
+        for waiter in list(waiters):
+            if not waiter.done():
+                clock.begin(waiter, now)
+                _follow(waiter, finish, ledger)
+
+
+def _follow(waiter: Any, finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger) -> None:
+    waiter.add_done_callback(partial(_finish, finish, ledger), context=Context())
+
+
+def _finish(finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger, waiter: Any) -> None:
+    try:
+        finish(ledger, waiter)
+    except Exception as error:
+        faults.swallow(error, "a caller that waited before")
+
+
+def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
+    if waiter.cancelled():
+        ledger.producers.end(waiter, ledger.clock())
+        ledger.refused_cancelled += 1
+    elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
+        ledger.landed_put(ledger.producers.end(waiter, ledger.clock()))
+
+
+def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
+    if waiter.cancelled():
+        ledger.idle.end(waiter, ledger.clock())
+    elif not _goes_on(ledger, waiter, "_getters", ledger.idle, _adopted_get):
+        ledger.landed_get(ledger.idle.end(waiter, ledger.clock()))
+
+
+def _goes_on(ledger: QueueLedger, waiter: Any, side: str, clock: StallClock, finish: Any) -> bool:
+    """Whether the caller was woken but found no place, and waits again with a future that nobody timed."""
+    queue = ledger.owner() if ledger.owner is not None else None
+    unknown = (other for other in list(getattr(queue, side, ())) if other not in clock.waiting and not other.done())
+    successor = next(unknown, None)
+    if successor is None:
+        return False
+    clock.replace(waiter, successor)
+    _follow(successor, finish, ledger)
+    return True
