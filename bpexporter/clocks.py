@@ -8,6 +8,7 @@ that must be seen whole stands in straight lines without a call: there the inter
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 INFINITY = math.inf
@@ -88,14 +89,14 @@ MID, HIGH = 0.5, 0.8
 
 
 class Band:
-    """Depths from `lower` to under `upper`, and the seconds spent there."""
+    """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "lower", "seconds", "up", "upper")
+    __slots__ = ("down", "index", "lower", "up", "upper")
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.lower: float = 0
-        self.upper: float = INFINITY
+    def __init__(self, index: int, lower: float, upper: float) -> None:
+        self.index = index
+        self.lower = lower
+        self.upper = upper
         self.up = self
         self.down = self
 
@@ -115,61 +116,24 @@ def band_starts(capacity: float) -> tuple[float, ...]:
     return -INFINITY, 1, *(first_depth(capacity, share) for share in (MID, HIGH, 1))
 
 
-class Occupancy:
-    """Seconds spent in each band of utilisation; they add up to the time since the first placing."""
+@lru_cache(maxsize=256)
+def bands_of(capacity: float) -> Band:
+    """The lowest band of `capacity`; an unlimited one (0, below, infinite) has `empty` and `low` alone."""
+    starts = (*band_starts(capacity), INFINITY)
+    limits = zip(starts, starts[1:], strict=False)
+    bands = [Band(index, lower, upper) for index, (lower, upper) in enumerate(limits) if lower < upper]
+    for below, above in zip(bands, bands[1:], strict=False):
+        below.up, above.down = above, below
+    return bands[0]
 
-    __slots__ = ("band", "bands", "capacity", "since")
 
-    def __init__(self, capacity: float, depth: int, now: float) -> None:
-        self.bands = tuple(Band() for _ in BANDS)
-        self.since = now
-        self.capacity = capacity
-        self.limit(capacity)
-        self.band = self.find(depth)
-
-    def limit(self, capacity: float) -> None:
-        """Set the limits of the bands; an unlimited capacity (0, below, infinite) has `empty` and `low` alone."""
-        self.capacity = capacity
-        starts = (*band_starts(capacity), INFINITY)
-        for band, lower, upper in zip(self.bands, starts, starts[1:], strict=False):
-            band.lower, band.upper = lower, upper
-        entered = [band for band in self.bands if band.lower < band.upper]
-        for below, above in zip(entered, entered[1:], strict=False):
-            below.up, above.down = above, below
-
-    def relimit(self, capacity: float, depth: int, now: float) -> None:
-        """The capacity was changed by the host."""
-        self.place(depth, now)
-        self.limit(capacity)
-        self.band = self.find(depth)
-
-    def find(self, depth: int) -> Band:
-        """The band of `depth`."""
-        return next(band for band in self.bands if band.lower <= depth < band.upper)
-
-    def place(self, depth: int, now: float) -> Band:
-        """`depth` holds from `now` on; the time before goes to the band that held until now."""
-        band = self.band
-        while depth >= band.upper:
-            band = band.up
-        while depth < band.lower:
-            band = band.down
-        left = self.band
-        left.seconds += now - self.since
-        self.since = now
-        self.band = band
-        return band
-
-    def read(self, now: float) -> tuple[float, ...]:
-        """Seconds in each band up to `now`, in the order of `BANDS`; may be called from any thread."""
-        empty, low, mid, high, full = self.bands
-        seconds, band, since = self._copy(empty, low, mid, high, full)
-        present = self.bands.index(band)
-        rest = max(0.0, now - since)
-        return tuple(value + rest if index == present else value for index, value in enumerate(seconds))
-
-    def _copy(self, a: Band, b: Band, c: Band, d: Band, e: Band) -> tuple[tuple[float, ...], Band, float]:
-        return (a.seconds, b.seconds, c.seconds, d.seconds, e.seconds), self.band, self.since
+def band_at(band: Band, depth: int) -> Band:
+    """The band of `depth`, stepped to from `band`."""
+    while depth >= band.upper:
+        band = band.up
+    while depth < band.lower:
+        band = band.down
+    return band
 
 
 # The window that the metric's name promises; entries nearer to one another than a slot are one.

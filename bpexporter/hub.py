@@ -35,6 +35,8 @@ class Ledger(Protocol):
 
     owner: weakref.ref[Any] | None
     home: Any
+    instrument: Any
+    index: int
     asked: str
     retired: bool
 
@@ -65,9 +67,25 @@ class Entry:
     def __init__(self, hub: Hub, name: str) -> None:
         self.hub = hub
         self.name = name
-        self.members: dict[int, tuple[Any, Instrument]] = {}
+        self.members: list[Any] = []
         self.left: Any = None
-        self.peaks = PeakWindow()
+        self.peaks: PeakWindow | None = None
+
+    def add(self, ledger: Ledger) -> None:
+        """A further member."""
+        ledger.home, ledger.index = self, len(self.members)
+        self.members.append(ledger)
+
+    def drop(self, ledger: Ledger) -> bool:
+        """A member less, in constant time; whether it was one."""
+        members = self.members
+        if ledger.index >= len(members) or members[ledger.index] is not ledger:
+            return False
+        last = members.pop()
+        if last is not ledger:
+            members[ledger.index] = last
+            last.index = ledger.index
+        return True
 
 
 class Owner(weakref.ref[Any]):
@@ -141,8 +159,6 @@ class Hub:
         note = self._dead.append
         self._note = lambda owner: note(owner.ledger)
         self._turn = threading.RLock()
-        self._last: Snapshot | None = None
-        self._reading = False
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
@@ -157,15 +173,13 @@ class Hub:
             entry = self._entry(instrument.kind, name)
             owner = Owner(obj, self._note)
             owner.ledger = ledger
-            ledger.owner, ledger.home, ledger.asked = owner, entry, name
-            entry.members[id(ledger)] = (ledger, instrument)
+            ledger.owner, ledger.instrument, ledger.asked = owner, instrument, name
+            entry.add(ledger)
 
     def remove(self, ledger: Ledger) -> None:
         """`ledger` records no more; its totals stay with its name."""
         with self._lock:
-            entry = ledger.home
-            if entry is not None and id(ledger) in entry.members:
-                self._fold(entry, ledger)
+            self._fold(ledger)
 
     def watches(self, kind: str) -> bool:
         """Whether a live object of this kind is recorded here."""
@@ -189,18 +203,19 @@ class Hub:
 
     def _bury(self) -> None:
         while self._dead:
-            ledger = self._dead.popleft()
-            if ledger.home is not None and id(ledger) in ledger.home.members:
-                self._fold(ledger.home, ledger)
+            self._fold(self._dead.popleft())
 
-    def _fold(self, entry: Entry, ledger: Any) -> None:
-        _, instrument = entry.members.pop(id(ledger))
+    def _fold(self, ledger: Any) -> None:
+        entry, instrument = ledger.home, ledger.instrument
+        if entry is None or not entry.drop(ledger):
+            return
         ledger.retired = True
         ledger.owner = None
         try:
             now = self.clock()
             peak = instrument.peak(ledger, now)
-            if peak is not None:
+            if peak:
+                entry.peaks = entry.peaks or PeakWindow()
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             entry.left = totals if entry.left is None else merge(instrument.kind, [entry.left, totals])
@@ -212,14 +227,7 @@ class Hub:
     def snapshot(self) -> Snapshot:
         """All readings now. May be called from any thread; runs none of the application's code."""
         with self._turn:
-            if self._reading and self._last is not None:
-                return self._last  # called by a finalizer in the middle of a reading
-            self._reading = True
-            try:
-                self._last = self._snapshot()
-            finally:
-                self._reading = False
-            return self._last
+            return self._snapshot()
 
     def _snapshot(self) -> Snapshot:
         begun = time.perf_counter()
@@ -240,42 +248,42 @@ class Hub:
         for entry in entries:
             with self._lock:
                 parts = [] if entry.left is None else [entry.left]
-                members = list(entry.members.values())
-            for ledger, instrument in members:
+                members = entry.members.copy()
+            for ledger in members:
                 read += 1
                 if not read % GIVE_WAY:
                     time.sleep(0)
-                self._read_one(parts, ledger, instrument)
+                self._read_one(parts, ledger)
             if parts:
                 readings[entry.name] = self._with_peaks(entry, merge(kind, parts))
         return readings
 
     def _with_peaks(self, entry: Entry, reading: Any) -> Any:
-        peak = entry.peaks.read(self.clock())
+        peak = entry.peaks.read(self.clock()) if entry.peaks is not None else 0
         if peak > (reading.peak_utilization_ratio or 0):
             return reading._replace(peak_utilization_ratio=peak)
         return reading
 
-    def _read_one(self, parts: list[Any], ledger: Any, instrument: Instrument) -> None:
+    def _read_one(self, parts: list[Any], ledger: Any) -> None:
         try:
-            parts.append(instrument.read(ledger, self.clock()))
+            parts.append(ledger.instrument.read(ledger, self.clock()))
         except Exception as error:
-            faults.swallow(error, f"reading a {instrument.kind}")
+            faults.swallow(error, f"reading a {ledger.instrument.kind}")
 
     def restart(self) -> None:
         """Count from zero with the members that are alive, as a forked child does."""
         members = [
-            (name, ledger, instrument)
+            (name, ledger)
             for names in self._names.values()
             for name, entry in names.items()
-            for ledger, instrument in entry.members.values()
+            for ledger in entry.members
         ]
         self._start()
-        for name, ledger, instrument in members:
+        for name, ledger in members:
             obj = ledger.owner() if ledger.owner is not None else None
             if obj is not None:
-                instrument.restart(ledger, self.clock())
-                self.add(obj, name, ledger, instrument)
+                ledger.instrument.restart(ledger, self.clock())
+                self.add(obj, name, ledger, ledger.instrument)
 
 
 _hubs: weakref.WeakSet[Hub] = weakref.WeakSet()

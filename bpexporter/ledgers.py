@@ -12,11 +12,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bpexporter.clocks import INFINITY, NEVER, Occupancy, PeakWindow, StallClock, Waiting
+from bpexporter.clocks import BANDS, INFINITY, NEVER, Band, PeakWindow, StallClock, Waiting, band_at, bands_of
 from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
 
-# The clock is read at least once in so many gets, so that a peak can be dated; it costs 1 ns a get.
-ALARM_GETS = 64
+# The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
+ALARM_GETS = 1024
 # Under this many seconds between two alarms they may be further apart, over it they come nearer.
 ALARM_SECONDS = 0.05
 
@@ -88,10 +88,10 @@ class QueueLedger:
     """
 
     __slots__ = (
-        *("__weakref__", "alarm", "alarm_at", "asked", "ceiling", "clock", "depth", "exact", "get_waits", "gets", "home"),
-        *("idle", "interval", "landing_get", "landing_put", "lower", "mark", "nonempty_since", "occupancy"),
+        *("__weakref__", "alarm", "alarm_at", "asked", "band", "capacity", "ceiling", "clock", "depth", "exact", "get_waits", "gets", "home"),
+        *("idle", "instrument", "interval", "landing_get", "landing_put", "lower", "mark", "nonempty_since", "index"),
         *("order", "owner", "peaks", "producers", "put_waits", "puts", "refused_cancelled", "refused_full"),
-        *("refused_shutdown", "residence", "retired", "seen_at", "seen_due", "tracer_due", "tracer_start"),
+        *("refused_shutdown", "renewal", "residence", "retired", "seconds", "seen_at", "seen_due", "since", "stacked", "tracer_due", "tracer_start"),
         *("tracer_lost", "upper", "visible"),
     )
 
@@ -100,6 +100,8 @@ class QueueLedger:
     ) -> None:
         self.owner: weakref.ref[Any] | None = None
         self.home: Any = None
+        self.index = 0  # its place among the members of its name
+        self.instrument: Any = None
         self.asked = ""
         self.order = order
         self.exact = order != OTHER
@@ -116,17 +118,20 @@ class QueueLedger:
         self.landing_put = self.landing_get = NEVER
         self.depth = levels.depth
         self.producers, self.idle = StallClock(), StallClock()
-        self.occupancy = Occupancy(levels.capacity, levels.depth, now)
+        self.capacity = levels.capacity
+        self.seconds = [0.0] * len(BANDS)
+        self.since = now
+        self.band = band_at(bands_of(levels.capacity), levels.depth)
         self.peaks = PeakWindow()
         self.put_waits, self.get_waits, self.residence = Durations(bounds), Durations(bounds), Durations(bounds)
         self.nonempty_since = now
         self.tracer_start = now
         self.tracer_lost = -levels.depth
         self.seen_at, self.seen_due = now, levels.depth
-        self.interval, self.alarm, self.alarm_at = 1, 1, now
+        self.interval, self.alarm, self.renewal, self.alarm_at = 1, 1, 1, now
         self.ceiling: float = 0
-        self.lower = self.occupancy.band.lower
-        self.upper = self.occupancy.band.upper
+        self.lower = self.band.lower
+        self.upper = self.band.upper
         self.untrace()
         self.arm()
 
@@ -141,8 +146,10 @@ class QueueLedger:
         now = self.clock()
         if depth == 1:
             self.nonempty_since = now
+        armed = self.upper < 0
+        self.upper = 0.5  # disarmed: what follows sets the limit
         self._place(depth, capacity, now)
-        if self.tracer_due == NEVER and not self.mark:
+        if armed:
             self.trace(item, depth, now)
 
     def note_get(self, depth: int, capacity: float) -> None:
@@ -151,11 +158,12 @@ class QueueLedger:
         if depth >= self.ceiling:
             self.ceiling = depth + 1
             self.peaks.add(depth + 1, now)
-        if self.gets >= self.tracer_due or (self.order == LIFO and depth < self.tracer_due):
+        if depth < self.tracer_due if self.stacked else self.gets >= self.tracer_due:
             self._traced(now, depth)
         self._place(depth, capacity, now)
-        if self.gets >= self.alarm or now - self.alarm_at >= ALARM_SECONDS:
+        if self.gets >= self.renewal or now - self.alarm_at >= ALARM_SECONDS:
             self._renew(depth, now)
+        self.alarm = self.renewal if self.stacked else min(self.renewal, self.tracer_due)
 
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
@@ -168,26 +176,37 @@ class QueueLedger:
 
     def _place(self, depth: int, capacity: float, now: float) -> None:
         self.depth = depth
-        occupancy = self.occupancy
-        if capacity != occupancy.capacity:
-            occupancy.relimit(finite(capacity), depth, now)
-        band = occupancy.place(depth, now)
-        self.lower, self.upper = band.lower, band.upper
-        if self.order == LIFO and self.tracer_due != NEVER:
-            self.lower = max(self.lower, self.tracer_due)
+        band = self.band
+        if capacity != self.capacity:
+            self.capacity = finite(capacity)
+            self._enter(band_at(bands_of(self.capacity), depth), now)
+        elif not band.lower <= depth < band.upper:
+            self._enter(band_at(band, depth), now)
+        band = self.band
+        self.lower = max(band.lower, self.tracer_due) if self.stacked else band.lower
+        if self.upper > 0:
+            self.upper = band.upper
+
+    def _enter(self, band: Band, now: float) -> None:
+        seconds = self.seconds
+        seconds[self.band.index] += now - self.since
+        self.since = now
+        self.band = band
+
+    def _occupancy(self, now: float) -> tuple[float, ...]:
+        seconds, present, since = self.seconds[:], self.band.index, self.since
+        seconds[present] += max(0.0, now - since)
+        return tuple(seconds)
 
     def _renew(self, depth: int, now: float) -> None:
         elapsed = now - self.alarm_at
         self.interval = min(self.interval * 2, ALARM_GETS) if elapsed < ALARM_SECONDS else max(1, self.interval // 2)
         self.alarm_at = now
-        self.alarm = self.gets + self.interval
+        self.renewal = self.gets + self.interval
         self.peaks.add(max(self.ceiling, depth), now)
-        self.ceiling = depth
-        self.depth = depth
+        self.ceiling = self.depth = depth
         if self.tracer_due == NEVER and not self.mark:
             self.arm()
-        elif self.order == FIFO:
-            self.alarm = min(self.alarm, self.tracer_due)
 
     # The tracer item --------------------------------------------------------------------------------
 
@@ -205,6 +224,7 @@ class QueueLedger:
         """No item is timed."""
         self.tracer_due = NEVER
         self.mark = 0
+        self.stacked = False
 
     def marked(self, now_depth: int) -> None:
         """The marked item came out."""
@@ -220,14 +240,14 @@ class QueueLedger:
 
     # Waits ------------------------------------------------------------------------------------------
 
-    def begin_put(self, token: object, depth: int, capacity: float) -> None:
+    def begin_put(self, token: object, queue: Any) -> None:
         """A put of this `token` waits for room."""
         now = self.clock()
         self.producers.begin(token, now)
-        if self.occupancy.capacity != capacity:
-            self._place(depth, capacity, now)
+        if self.capacity != queue._maxsize:
+            self._place(queue.qsize(), queue._maxsize, now)
         if self.seen_due <= self.gets:
-            self.seen_at, self.seen_due = now, self.gets + depth
+            self.seen_at, self.seen_due = now, self.gets + self.capacity
 
     def landed_put(self, waited: float) -> None:
         """The item of a put that had waited went in; its put was counted since `landing_put` was set."""
@@ -249,12 +269,13 @@ class QueueLedger:
 
     def read(self, levels: Levels | None, now: float) -> QueueReading:
         """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
+        self.alarm = 0  # the next get dates the peak: whatever comes after is newer than this reading
         puts, put_waits = self._landed_puts()
         gets, get_waits = self._landed_gets()
         producers, idle = self.producers.read(now), self.idle.read(now)
         refused = (self.refused_full, self.refused_cancelled, self.refused_shutdown)
         totals = {
-            "occupancy_seconds": self.occupancy.read(now),
+            "occupancy_seconds": self._occupancy(now),
             "put_wait_seconds": put_waits,
             "blocked_puts": producers.begun,
             "put_blocked_seconds": producers.caller_seconds,
@@ -357,6 +378,7 @@ def _trace_due(ledger: QueueLedger, item: object, depth: int) -> None:
 
 def _trace_height(ledger: QueueLedger, item: object, depth: int) -> None:
     ledger.tracer_due = depth
+    ledger.stacked = True
     ledger.lower = max(ledger.lower, depth)
 
 

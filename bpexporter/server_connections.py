@@ -49,6 +49,8 @@ class Limits(NamedTuple):
 
 DEFAULT_LIMITS = Limits()
 BACKLOG = 128
+# Turns of the loop from accept() to connection_made() are three, from abort() to close() one.
+TURNS = 6
 
 HEADERS = {"Cache-Control": "no-store", "Server": "bpexporter", "X-Content-Type-Options": "nosniff"}
 
@@ -212,12 +214,19 @@ class Connections:
         connection.unsent_since = None
         return not connection.busy and now - connection.idle_since >= self._limits.idle
 
-    def close(self) -> None:
-        """Abort every connection and stop looking."""
-        if self._timer is not None:
-            self._timer.cancel()
+    async def end(self) -> None:
+        """Abort every connection, wait until their sockets are closed, and stop looking."""
         for connection in tuple(self.open):
             connection.abort()
+        await turns()
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+async def turns() -> None:
+    """Let what the loop has begun come to its end."""
+    for _ in range(TURNS):
+        await asyncio.sleep(0)
 
 
 @web.middleware

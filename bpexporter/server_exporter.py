@@ -24,6 +24,7 @@ from bpexporter.server_connections import (
     dress,
     in_flight,
     logger,
+    turns,
 )
 from bpexporter.server_worker import workers
 
@@ -173,10 +174,11 @@ class Exporter:
         try:
             await self._ended.wait()
         finally:
+            loop.remove_reader(self._socket)
+            await turns()  # a server that is closed leaks the connections it is just accepting (CPython 3.13)
             server.close()
             await runner.cleanup()
-            connections.close()
-            await asyncio.sleep(0)  # an aborted transport closes its socket in the next turn
+            await connections.end()
 
     def _app(self) -> web.Application:
         answers = self._answers

@@ -110,8 +110,9 @@ class Worker:
                 if len(self._jobs) >= MAX_PENDING:
                     raise NotRendered(503, "too many different pages asked for at a time")
                 job = self._jobs[key] = Job(key, work)
-                self._queue.put(job)
             job.waiters.append(waiter)
+            if len(job.waiters) == 1:  # the thread skips a job without waiters, so not before it has one
+                self._queue.put(job)
         return job
 
     def _leave(self, job: Job, waiter: asyncio.Future[bytes]) -> None:

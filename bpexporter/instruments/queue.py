@@ -21,6 +21,7 @@ from typing import Any
 
 from bpexporter.clocks import INFINITY, NEVER, StallClock
 from bpexporter.faults import faults
+from bpexporter.histogram import RAW_LIMIT
 from bpexporter.ledgers import FIFO, HEAP, LIFO, OTHER, Levels, QueueLedger, QueueReading, finite
 
 ATTRIBUTE = "_bpexporter_ledger"
@@ -49,60 +50,54 @@ def put_nowait(self: Any, item: Any) -> None:
         ledger = self._bpexporter_ledger
     except AttributeError:  # a host put our method back after we had gone
         ledger = None
-    if ledger is None or not ledger.exact:
-        return _put_nowait(self, item, ledger)
-    queue = self._queue
     if HAS_SHUTDOWN and self._is_shutdown:
-        ledger.refused_shutdown += 1
+        _refuse(ledger, "refused_shutdown")
         raise QueueShutDown
-    if 0 < self._maxsize <= len(queue):
-        ledger.refused_full += 1
+    depth = -1
+    if ledger is not None and ledger.exact:
+        queue = self._queue
+        depth = len(queue)
+        if 0 < self._maxsize <= depth:
+            _refuse(ledger, "refused_full")
+            raise QueueFull
+        if ledger.order == HEAP:
+            heappush(queue, item)
+        else:
+            queue.append(item)
+        depth += 1
+    elif self.full():
+        _refuse(ledger, "refused_full")
         raise QueueFull
-    if ledger.order == HEAP:
-        heappush(queue, item)
     else:
-        queue.append(item)
-    if not self._unfinished_tasks:
+        self._put(item)
+    unfinished = self._unfinished_tasks
+    if not unfinished:
         self._finished.clear()
-    self._unfinished_tasks += 1
+    self._unfinished_tasks = unfinished + 1
     if self._getters:
         self._wakeup_next(self._getters)
+    if ledger is None:
+        return
     try:
+        if depth < 0:
+            return _record_put(self, item, ledger)
         ledger.puts += 1
-        depth = len(queue)
-        if not ledger.lower <= depth < ledger.upper:
+        if ledger.lower <= depth < ledger.upper:
+            return
+        if depth == ledger.upper:
+            # One band up and nothing else to time: what note_put() would do, in this frame.
+            band = ledger.band
+            clock = ledger.clock
+            now = clock()
+            ledger.seconds[band.index] += now - ledger.since
+            ledger.since = now
+            ledger.band = band = band.up
+            ledger.lower = band.lower
+            ledger.upper = band.upper
+            if depth == 1:
+                ledger.nonempty_since = now
+        else:
             ledger.note_put(item, depth, self._maxsize)
-    except Exception as error:
-        faults.swallow(error, "put_nowait")
-
-
-def _put_nowait(self: Any, item: Any, ledger: QueueLedger | None) -> None:
-    if HAS_SHUTDOWN and self._is_shutdown:
-        if ledger is not None:
-            ledger.refused_shutdown += 1
-        raise QueueShutDown
-    if self.full():
-        if ledger is not None:
-            ledger.refused_full += 1
-        raise QueueFull
-    self._put(item)
-    self._unfinished_tasks += 1
-    self._finished.clear()
-    self._wakeup_next(self._getters)
-    if ledger is not None:
-        _record_put(self, item, ledger)
-
-
-def _record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
-    try:
-        before = ledger.depth
-        depth = _depth(self)
-        ledger.puts += 1
-        ledger.depth = depth
-        if depth > before and not ledger.lower <= depth < ledger.upper:
-            ledger.note_put(item, depth, self._maxsize)
-        elif not ledger.lower <= depth:
-            ledger.place(depth, self._maxsize)
     except Exception as error:
         faults.swallow(error, "put_nowait")
 
@@ -112,59 +107,76 @@ def get_nowait(self: Any) -> Any:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    if ledger is None or not ledger.exact:
-        return _get_nowait(self, ledger)
-    queue = self._queue
-    if not queue:
-        if HAS_SHUTDOWN and self._is_shutdown:
-            raise QueueShutDown
-        raise QueueEmpty
-    order = ledger.order
-    if order == FIFO:
-        item = queue.popleft()
-    elif order == LIFO:
-        item = queue.pop()
+    depth = -1
+    if ledger is not None and ledger.exact:
+        queue = self._queue
+        depth = len(queue) - 1
+        if depth < 0:
+            raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
+        if ledger.order == FIFO:
+            item = queue.popleft()
+        else:
+            item = queue.pop() if ledger.order == LIFO else heappop(queue)
+    elif self.empty():
+        raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
     else:
-        item = heappop(queue)
+        item = self._get()
     if self._putters:
         self._wakeup_next(self._putters)
+    if ledger is None:
+        return item
     try:
+        if depth < 0:
+            _record_get(self, item, ledger)
+            return item
         ledger.gets = gets = ledger.gets + 1
-        depth = len(queue)
-        if order == HEAP and ledger.mark == id(item):
+        if ledger.mark and ledger.mark == id(item):
             ledger.marked(depth)
-        if gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
+        if ledger.lower <= depth < ledger.ceiling and gets < ledger.alarm:
+            return item
+        if depth + 1 == ledger.lower and depth < ledger.ceiling and gets < ledger.alarm and not ledger.stacked:
+            band = ledger.band
+            clock = ledger.clock
+            now = clock()
+            ledger.seconds[band.index] += now - ledger.since
+            ledger.since = now
+            ledger.band = band = band.down
+            ledger.lower = band.lower
+            if ledger.upper > 0:
+                ledger.upper = band.upper
+        else:
             ledger.note_get(depth, self._maxsize)
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return item
 
 
-def _get_nowait(self: Any, ledger: QueueLedger | None) -> Any:
-    if self.empty():
-        if HAS_SHUTDOWN and self._is_shutdown:
-            raise QueueShutDown
-        raise QueueEmpty
-    item = self._get()
-    self._wakeup_next(self._putters)
+def _refuse(ledger: QueueLedger | None, count: str) -> None:
     if ledger is not None:
-        _record_get(self, item, ledger)
-    return item
+        setattr(ledger, count, getattr(ledger, count) + 1)
+
+
+def _record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    before = ledger.depth
+    depth = _depth(self)
+    ledger.puts += 1
+    ledger.depth = depth
+    if depth > before and not ledger.lower <= depth < ledger.upper:
+        ledger.note_put(item, depth, self._maxsize)
+    elif not ledger.lower <= depth:
+        ledger.place(depth, self._maxsize)
 
 
 def _record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
-    try:
-        ledger.gets += 1
-        depth = _depth(self)
-        ledger.depth = depth
-        if not depth:
-            ledger.mark = ledger.mark if ledger.mark == id(item) else 0
-        if ledger.mark == id(item):
-            ledger.marked(depth)
-        if ledger.gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
-            ledger.note_get(depth, self._maxsize)
-    except Exception as error:
-        faults.swallow(error, "get_nowait")
+    ledger.gets += 1
+    depth = _depth(self)
+    ledger.depth = depth
+    if not depth:
+        ledger.mark = ledger.mark if ledger.mark == id(item) else 0
+    if ledger.mark == id(item):
+        ledger.marked(depth)
+    if ledger.gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
+        ledger.note_get(depth, self._maxsize)
 
 
 async def put(self: Any, item: Any) -> None:
@@ -172,18 +184,25 @@ async def put(self: Any, item: Any) -> None:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    if ledger is not None and ledger.exact and not 0 < self._maxsize <= len(self._queue):
-        return self.put_nowait(item)
-    first = None
-    while self.full():
+    exact = ledger is not None and ledger.exact
+    first = None  # the first future of this put: the token of its wait
+    while 0 < self._maxsize <= len(self._queue) if exact else self.full():
         if HAS_SHUTDOWN and self._is_shutdown:
-            if ledger is not None:
-                _refuse_put(ledger, first)
+            _refuse(ledger, "refused_shutdown")
+            if first is not None:
+                _end(ledger, ledger.producers, first)
             raise QueueShutDown
-        putter = self._get_loop().create_future()
+        loop = _get_running_loop()
+        if loop is None or loop is not self._loop:
+            loop = self._get_loop()
+        putter = loop.create_future()
         self._putters.append(putter)
         if first is None and ledger is not None:
-            first = _begin_put(self, ledger, putter)
+            first = putter
+            try:
+                ledger.begin_put(putter, self)
+            except Exception as error:
+                faults.swallow(error, "put")
         try:
             await putter
         except BaseException:
@@ -192,17 +211,30 @@ async def put(self: Any, item: Any) -> None:
             if not self.full() and not putter.cancelled():
                 self._wakeup_next(self._putters)
             if first is not None:
-                _give_up_put(ledger, first)
+                _refuse(ledger, "refused_cancelled")
+                _end(ledger, ledger.producers, first)
             raise
     if first is None:
         return self.put_nowait(item)
-    waited = _end_put(ledger, first)
+    try:
+        waited = ledger.producers.end(first, ledger.clock())
+        ledger.landing_put = ledger.puts
+    except Exception as error:
+        faults.swallow(error, "put")
+        waited = 0.0
     try:
         self.put_nowait(item)
     except BaseException:
         ledger.landing_put = NEVER
         raise
-    _landed(ledger.landed_put, waited)
+    try:
+        raw = ledger.put_waits.raw
+        raw += (waited,)
+        ledger.landing_put = NEVER
+        if len(raw) > RAW_LIMIT:
+            ledger.put_waits.sort()
+    except Exception as error:
+        faults.swallow(error, "put")
 
 
 async def get(self: Any) -> Any:
@@ -210,18 +242,24 @@ async def get(self: Any) -> Any:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    if ledger is not None and ledger.exact and self._queue:
-        return self.get_nowait()
+    exact = ledger is not None and ledger.exact
     first = None
-    while self.empty():
+    while not self._queue if exact else self.empty():
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
             if first is not None:
-                _end_get(ledger, first)
+                _end(ledger, ledger.idle, first)
             raise QueueShutDown
-        getter = self._get_loop().create_future()
+        loop = _get_running_loop()
+        if loop is None or loop is not self._loop:
+            loop = self._get_loop()
+        getter = loop.create_future()
         self._getters.append(getter)
         if first is None and ledger is not None:
-            first = _begin_get(ledger, getter)
+            first = getter
+            try:
+                ledger.idle.begin(getter, ledger.clock())
+            except Exception as error:
+                faults.swallow(error, "get")
         try:
             await getter
         except BaseException:
@@ -230,18 +268,29 @@ async def get(self: Any) -> Any:
             if not self.empty() and not getter.cancelled():
                 self._wakeup_next(self._getters)
             if first is not None:
-                _end_get(ledger, first)
+                _end(ledger, ledger.idle, first)
             raise
     if first is None:
         return self.get_nowait()
-    waited = _end_get(ledger, first)
-    ledger.landing_get = ledger.gets
+    try:
+        waited = ledger.idle.end(first, ledger.clock())
+        ledger.landing_get = ledger.gets
+    except Exception as error:
+        faults.swallow(error, "get")
+        waited = 0.0
     try:
         item = self.get_nowait()
     except BaseException:
         ledger.landing_get = NEVER
         raise
-    _landed(ledger.landed_get, waited)
+    try:
+        raw = ledger.get_waits.raw
+        raw += (waited,)
+        ledger.landing_get = NEVER
+        if len(raw) > RAW_LIMIT:
+            ledger.get_waits.sort()
+    except Exception as error:
+        faults.swallow(error, "get")
     return item
 
 
@@ -252,9 +301,6 @@ def shutdown(self: Any, immediate: bool = False) -> None:
         _replace(self, ledger)
 
 
-# What put() and get() record; the token of a wait is its first future -------------------------------------
-
-
 def _forget(waiters: deque[Any], waiter: Any) -> None:
     try:
         waiters.remove(waiter)
@@ -262,62 +308,11 @@ def _forget(waiters: deque[Any], waiter: Any) -> None:
         pass  # it was woken, and so taken out, before
 
 
-def _begin_put(self: Any, ledger: QueueLedger, putter: Any) -> Any:
+def _end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
     try:
-        ledger.begin_put(putter, _depth(self), self._maxsize)
+        clock.end(first, ledger.clock())
     except Exception as error:
-        faults.swallow(error, "put")
-    return putter
-
-
-def _end_put(ledger: QueueLedger, first: Any) -> float:
-    try:
-        waited = ledger.producers.end(first, ledger.clock())
-        ledger.landing_put = ledger.puts
-        return waited
-    except Exception as error:
-        faults.swallow(error, "put")
-        return 0.0
-
-
-def _give_up_put(ledger: QueueLedger, first: Any) -> None:
-    try:
-        ledger.producers.end(first, ledger.clock())
-        ledger.refused_cancelled += 1
-    except Exception as error:
-        faults.swallow(error, "put")
-
-
-def _refuse_put(ledger: QueueLedger, first: Any) -> None:
-    try:
-        ledger.refused_shutdown += 1
-        if first is not None:
-            ledger.producers.end(first, ledger.clock())
-    except Exception as error:
-        faults.swallow(error, "put")
-
-
-def _begin_get(ledger: QueueLedger, getter: Any) -> Any:
-    try:
-        ledger.idle.begin(getter, ledger.clock())
-    except Exception as error:
-        faults.swallow(error, "get")
-    return getter
-
-
-def _end_get(ledger: QueueLedger, first: Any) -> float:
-    try:
-        return ledger.idle.end(first, ledger.clock())
-    except Exception as error:
-        faults.swallow(error, "get")
-        return 0.0
-
-
-def _landed(land: Callable[[float], None], waited: float) -> None:
-    try:
-        land(waited)
-    except Exception as error:
-        faults.swallow(error, "put or get")
+        faults.swallow(error, "a wait that was given up")
 
 
 def _replace(self: Any, ledger: QueueLedger) -> None:
@@ -424,7 +419,7 @@ class QueueInstrument:
         if queue is None:
             return None
         if not ledger.visible:
-            return Levels(ledger.depth, ledger.occupancy.capacity, max(0, ledger.puts - ledger.gets))
+            return Levels(ledger.depth, ledger.capacity, max(0, ledger.puts - ledger.gets))
         container = queue._queue
         depth = len(container) if type(container) in (deque, list, dict, set) else ledger.depth
         return Levels(depth, finite(queue._maxsize), queue._unfinished_tasks)
@@ -439,7 +434,7 @@ class QueueInstrument:
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
-        capacity = ledger.occupancy.capacity
+        capacity = ledger.capacity
         level = max(ledger.depth, ledger.peaks.read(now))
         return level / capacity if 0 < capacity < INFINITY else None
 
@@ -455,7 +450,8 @@ class QueueInstrument:
 
 def adopt(queue: Any, ledger: QueueLedger) -> None:
     """Time the callers that wait already, from now on."""
-    now = ledger.clock()
+    clock = ledger.clock
+    now = clock()
     for waiters, clock, finish in (
         (queue._putters, ledger.producers, _adopted_put),
         (queue._getters, ledger.idle, _adopted_get),

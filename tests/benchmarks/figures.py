@@ -1,0 +1,28 @@
+"""What is not measured against the bare object, operation by operation."""
+
+from collections.abc import Callable
+
+from .importing import importing
+from .lag import lagging
+from .memory import churning, remembering
+from .scale import Scale
+from .scraping import scraping
+from .tables import Figures
+
+HEADER = ("figure", "measured", "beside", "target")
+
+FIGURES: dict[str, Callable[[Scale], Figures]] = {
+    "import": importing,
+    "memory": remembering,
+    "scrape": scraping,
+    "lag": lagging,
+    "churn": churning,
+}
+
+
+def measure(name: str, scale: Scale) -> list[tuple[str, ...]]:
+    """The lines of one figure; one line that says why where a package is not there."""
+    try:
+        return list(FIGURES[name](scale))
+    except ImportError as error:
+        return [(name, "n/a", str(error), "")]

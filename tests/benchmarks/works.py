@@ -1,0 +1,88 @@
+"""The works that are compared with the bare object; one operation is one put and one get.
+
+What a work calls in its loop is defined inside of it, so that `fresh` copies it too.
+"""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from .variants import Work
+
+NOWAIT, AWAIT = 1.15, 1.05
+
+
+class Row(NamedTuple):
+    """One line of the table of works."""
+
+    name: str
+    kind: str
+    work: Work
+    maxsize: int
+    fill: int
+    target: float
+    unwatched_target: float | None = None
+
+    @property
+    def title(self) -> str:
+        """What the line is called."""
+        return f"{self.kind}: {self.name}"
+
+
+async def nowait(queue: Any, count: int) -> None:
+    """Put and get, neither of which waits."""
+    for _ in range(count):
+        queue.put_nowait(1)
+        queue.get_nowait()
+
+
+async def awaited(queue: Any, count: int) -> None:
+    """Awaited put and get that find room and work."""
+    for _ in range(count):
+        await queue.put(1)
+        await queue.get()
+
+
+async def pair(queue: Any, count: int) -> None:
+    """One producer and one consumer."""
+
+    async def produce() -> None:
+        for _ in range(count):
+            await queue.put(1)
+
+    async def consume() -> None:
+        for _ in range(count):
+            await queue.get()
+
+    await asyncio.gather(produce(), consume())
+
+
+async def crowd(queue: Any, count: int) -> None:
+    """Eight producers and eight consumers."""
+
+    async def produce() -> None:
+        for _ in range(count // 8):
+            await queue.put(1)
+
+    async def consume() -> None:
+        for _ in range(count // 8):
+            await queue.get()
+
+    await asyncio.gather(*(produce() for _ in range(8)), *(consume() for _ in range(8)))
+
+
+FULL_SET = (
+    ("nowait, room to spare, unbounded", nowait, 0, 10, 0.95, NOWAIT),
+    ("nowait, room to spare, maxsize 100", nowait, 100, 10, 0.95, NOWAIT),
+    ("await, room to spare, unbounded", awaited, 0, 10, 0.95, AWAIT),
+    ("await, room to spare, maxsize 100", awaited, 100, 10, 0.95, AWAIT),
+    ("1 producer, 1 consumer, maxsize 100", pair, 100, 0, 0.95),
+    ("1 producer, 1 consumer, maxsize 10", pair, 10, 0, 1.05),
+    ("1 producer, 1 consumer, maxsize 1", pair, 1, 0, 1.10),
+    ("8 producers, 8 consumers, maxsize 10", crowd, 10, 0, 1.05),
+    ("nowait, crossing a band, 79 <-> 80 of 100", nowait, 100, 79, 1.30),
+    ("nowait, crossing a band, maxsize 1", nowait, 1, 0, 1.30),
+)
+SMALL_SET = tuple(FULL_SET[index] for index in (1, 3, 5, 8))
+SETS = {"Queue": FULL_SET, "PriorityQueue": SMALL_SET, "LifoQueue": SMALL_SET}
+
+ROWS = tuple(Row(name, kind, *rest) for kind, lines in SETS.items() for name, *rest in lines)

@@ -1,0 +1,103 @@
+"""CPython's own tests of asyncio, with every queue watched: the outcomes are those of a run without."""
+
+import functools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from needs import missing
+
+pytestmark = pytest.mark.conformance
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+MODULES = ["test.test_asyncio.test_queues", "test.test_asyncio.test_locks"]
+OTHERS = [version for version in ("3.12", "3.13", "3.14") if version != f"3.{sys.version_info.minor}"]
+PROBE = "import sys, test.test_asyncio.test_queues; print(f'3.{sys.version_info.minor}')"
+
+
+def outcomes(python: str, bootstrap: str, out: Path, modules: list[str] = MODULES) -> dict:
+    """The report of outcomes.py, run by another interpreter which has the standard library alone."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BPEXPORTER_RAISE": "1"}
+    command = [python, str(HERE / "outcomes.py"), str(out), bootstrap, *modules]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text())
+
+
+def differences(bare: dict, watched: dict) -> list[str]:
+    """One line for each test that came out differently, and for what was not counted."""
+    before, after = bare["outcomes"], watched["outcomes"]
+    lines = [
+        f"{test}: {before.get(test)} -> {after.get(test)}\n{watched['details'].get(test, '')}"
+        for test in sorted(before.keys() | after.keys())
+        if before.get(test) != after.get(test)
+    ]
+    if not before:
+        lines.append("no test ran")
+    if not watched["counted"].get("backpressure_queue_puts_total"):
+        lines.append("no put was counted")
+    if watched["counted"].get("bpexporter_collect_errors_total"):
+        lines.append("errors of ours were counted")
+    return lines
+
+
+@functools.cache
+def probe(python: str) -> str:
+    """The version of an interpreter that has CPython's tests; empty where it has not, or does not start."""
+    try:
+        done = subprocess.run([python, "-c", PROBE], capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()
+
+
+def interpreter(version: str) -> str | None:
+    """An interpreter of this version: pyenv's, or one on PATH."""
+    versions = Path.home() / ".pyenv" / "versions"
+    found = [str(path) for path in sorted(versions.glob(f"{version}*/bin/python"))]
+    on_path = shutil.which(f"python{version}")
+    candidates = found + ([on_path] if on_path else [])
+    return next((python for python in candidates if probe(python) == version), None)
+
+
+def test_same_outcomes_here(tmp_path):
+    """On the interpreter that runs this test, CPython's tests of queues and locks come out the same."""
+    if not probe(sys.executable):
+        missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
+    bare = outcomes(sys.executable, "bare", tmp_path / "bare")
+    watched = outcomes(sys.executable, "watched", tmp_path / "watched")
+    assert differences(bare, watched) == []
+
+
+@pytest.mark.parametrize("version", OTHERS)
+def test_same_outcomes_elsewhere(version, tmp_path):
+    """On other Pythons that are installed, with the standard library alone, they come out the same too."""
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no Python {version} with CPython's tests under ~/.pyenv or on PATH")
+    bare = outcomes(python, "bare", tmp_path / "bare")
+    watched = outcomes(python, "watched", tmp_path / "watched")
+    assert differences(bare, watched) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("swallows_queue_full", "test_nonblocking_put_exception: ok -> failure"),
+        ("wakes_the_last", "QueuePutTests"),
+        ("blind", "no put was counted"),
+        ("bare", "no put was counted"),
+    ],
+)
+def test_a_broken_instrument_is_found(fault, told, tmp_path):
+    """The comparison is no formality: an instrument that changes behaviour, or counts nothing, is told."""
+    if not probe(sys.executable):
+        missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
+    bare = outcomes(sys.executable, "bare", tmp_path / "bare", MODULES[:1])
+    broken = outcomes(sys.executable, fault, tmp_path / "broken", MODULES[:1])
+    assert told in "\n".join(differences(bare, broken))

@@ -1,0 +1,16 @@
+"""What holds for every test: errors of ours raise, and hypothesis knows no deadline."""
+
+import os
+
+import hypothesis
+
+# Before anything imports bpexporter: what production counts and swallows must fail a test.
+os.environ["BPEXPORTER_RAISE"] = "1"
+
+hypothesis.settings.register_profile(
+    "bpexporter",
+    deadline=None,  # a busy machine is no bug
+    derandomize=os.environ.get("CI") == "true",  # CI fails for the change at hand, not by luck
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("bpexporter")

@@ -1,0 +1,41 @@
+"""Calls that must type-check, and calls that must not: these say the error that mypy gives. Never run."""
+
+import asyncio
+from typing import assert_type
+
+import bpexporter
+from bpexporter import Hub, QueueReading
+
+
+class Mine(asyncio.Queue[bytes]):
+    def mine(self) -> None: ...
+
+
+def right(hub: Hub) -> None:
+    assert_type(bpexporter.watch(asyncio.Queue[int](), "q"), asyncio.Queue[int])
+    assert_type(bpexporter.watch(asyncio.PriorityQueue[str](3), "q", hub=hub), asyncio.PriorityQueue[str])
+    bpexporter.watch(Mine(), "q").mine()
+    assert_type(bpexporter.unwatch(Mine()), Mine)
+    assert_type(bpexporter.snapshot().queues["q"], QueueReading)
+    assert_type(bpexporter.snapshot(hub=hub).queues["q"].puts, int)
+    assert_type(bpexporter.snapshot().queues["q"].utilization_ratio, float | None)
+    with bpexporter.start(port=0, hub=hub) as exporter:
+        assert_type(exporter.url, str)
+        assert_type(exporter.port, int)
+        exporter.stop()
+    Hub(buckets=[0.1, 1], max_names=10)
+    bpexporter.Collector(hub)
+
+
+def wrong(hub: Hub) -> None:
+    bpexporter.watch(asyncio.Queue[int]())  # error: call-arg
+    bpexporter.watch(asyncio.Queue[int](), 3)  # error: arg-type
+    bpexporter.watch(asyncio.Queue[int](), "q", hub)  # error: call-arg
+    bpexporter.watch(asyncio.Queue[int](), "q", hub="mine")  # error: arg-type
+    bpexporter.watch(asyncio.Queue[int](), "q").put_nowait("text")  # error: arg-type
+    bpexporter.snapshot().queues["q"].putts  # error: attr-defined
+    bpexporter.snapshot().queues["q"].puts = 3  # error: misc
+    bpexporter.snapshot().queues["q"].utilization_ratio > 0.8  # error: operator
+    bpexporter.start(port="9877")  # error: arg-type
+    Hub((0.1, 1.0))  # error: call-arg
+    bpexporter.wach  # error: attr-defined
