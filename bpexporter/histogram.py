@@ -37,7 +37,7 @@ class HistogramReading(NamedTuple):
     """Seconds, all durations together."""
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """How many durations there were."""
         return sum(self.counts)
 

@@ -204,7 +204,8 @@ class QueueLedger:
         self.alarm_at = now
         self.renewal = self.gets + self.interval
         self.peaks.add(max(self.ceiling, depth), now)
-        self.ceiling = self.depth = depth
+        self.depth = depth
+        self.ceiling = depth
         if self.tracer_due == NEVER and not self.mark:
             self.arm()
 

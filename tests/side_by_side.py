@@ -394,8 +394,7 @@ def play(main: Coroutine[Any, Any, Any], clock: Clock) -> tuple[Any, list[str]]:
     try:
         return loop.run_until_complete(main), complaints
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
+        for task in asyncio.all_tasks(loop):
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()

@@ -22,18 +22,16 @@ from typing import Any
 from bpexporter.clocks import INFINITY, NEVER, StallClock
 from bpexporter.faults import faults
 from bpexporter.histogram import RAW_LIMIT
+from bpexporter.instruments.queue_calling import calling
+from bpexporter.instruments.sources import is_known
 from bpexporter.ledgers import FIFO, HEAP, LIFO, OTHER, Levels, QueueLedger, QueueReading, finite
 
 ATTRIBUTE = "_bpexporter_ledger"
 HAS_SHUTDOWN = sys.version_info >= (3, 13)
 ORDERS = {asyncio.Queue: FIFO, asyncio.PriorityQueue: HEAP, asyncio.LifoQueue: LIFO}
 
-if HAS_SHUTDOWN:
-    from asyncio import QueueShutDown
-else:
-
-    class QueueShutDown(Exception):
-        """Before 3.13 no queue shuts down."""
+# Before 3.13 no queue shuts down, and nothing below raises this.
+QueueShutDown: type[Exception] = getattr(asyncio, "QueueShutDown", QueueEmpty)
 
 
 def ledger_of(queue: Any) -> QueueLedger | None:
@@ -215,7 +213,7 @@ async def put(self: Any, item: Any) -> None:
                 _end(ledger, ledger.producers, first)
             raise
     if first is None:
-        return self.put_nowait(item)
+        return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
         waited = ledger.producers.end(first, ledger.clock())
         ledger.landing_put = ledger.puts
@@ -330,10 +328,31 @@ def _depth(queue: Any) -> int:
 
 # Putting the methods in and taking them out --------------------------------------------------------------
 
+ORIGINALS: dict[str, Any] = {
+    name: vars(asyncio.Queue)[name] for name in ("put", "get", "put_nowait", "get_nowait")
+}
+if HAS_SHUTDOWN:
+    ORIGINALS["shutdown"] = vars(asyncio.Queue)["shutdown"]
+
+# What the methods above stand in for, with all that they rely on.
+RELIED_ON = (
+    *ORIGINALS.values(),
+    *(vars(asyncio.Queue)[name] for name in ("full", "empty", "qsize", "_put", "_get", "_wakeup_next")),
+    *(vars(kind)[name] for kind in (asyncio.PriorityQueue, asyncio.LifoQueue) for name in ("_put", "_get")),
+    asyncio.Event.clear,
+)
+KNOWN_SOURCES = {
+    (3, 11): "b735265632df6cb5",
+    (3, 12): "01581bcb2fc94e54",
+    (3, 13): "5b9db1d0c38477e2",
+}
+
+KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
+if not KNOWN:
+    REPLACEMENTS = calling(ORIGINALS, _record_put, _record_get)
 if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
-ORIGINALS: dict[str, Any] = {name: vars(asyncio.Queue)[name] for name in REPLACEMENTS}
 
 for _name, _function in REPLACEMENTS.items():
     # help(), inspect and pickle see what they saw before.
@@ -452,13 +471,13 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
     """Time the callers that wait already, from now on."""
     clock = ledger.clock
     now = clock()
-    for waiters, clock, finish in (
+    for waiters, stall, finish in (
         (queue._putters, ledger.producers, _adopted_put),
         (queue._getters, ledger.idle, _adopted_get),
     ):
         for waiter in list(waiters):
             if not waiter.done():
-                clock.begin(waiter, now)
+                stall.begin(waiter, now)
                 _follow(waiter, finish, ledger)
 
 
@@ -490,6 +509,8 @@ def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
 
 def _goes_on(ledger: QueueLedger, waiter: Any, side: str, clock: StallClock, finish: Any) -> bool:
     """Whether the caller was woken but found no place, and waits again with a future that nobody timed."""
+    if not KNOWN:
+        return False  # there the futures of calls that are timed are not known either
     queue = ledger.owner() if ledger.owner is not None else None
     unknown = (other for other in list(getattr(queue, side, ())) if other not in clock.waiting and not other.done())
     successor = next(unknown, None)

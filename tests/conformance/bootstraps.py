@@ -57,18 +57,16 @@ def swallows_queue_full() -> Counted:
     return result
 
 
-def wakes_the_last() -> Counted:
-    """A broken instrument: the caller that came last is woken first."""
+def answers_none_when_empty() -> Counted:
+    """A broken instrument: an empty queue gives None where it should raise."""
     result = watched()
+    original = asyncio.Queue.get_nowait
 
     def get_nowait(self: Any) -> Any:
-        if self.empty():
-            raise asyncio.QueueEmpty
-        item = self._get()
-        self._putters.reverse()
-        self._wakeup_next(self._putters)
-        self._putters.reverse()
-        return item
+        try:
+            return original(self)
+        except asyncio.QueueEmpty:
+            return None
 
     asyncio.Queue.get_nowait = get_nowait  # type: ignore[method-assign]
     return result

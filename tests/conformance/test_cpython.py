@@ -89,7 +89,7 @@ def test_same_outcomes_elsewhere(version, tmp_path):
     ("fault", "told"),
     [
         ("swallows_queue_full", "test_nonblocking_put_exception: ok -> failure"),
-        ("wakes_the_last", "QueuePutTests"),
+        ("answers_none_when_empty", "test_nonblocking_get_exception: ok -> failure"),
         ("blind", "no put was counted"),
         ("bare", "no put was counted"),
     ],
