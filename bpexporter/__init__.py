@@ -1,4 +1,4 @@
-"""Shows the backpressure of asyncio programs to Prometheus: which queue is backing up, since when, who is held up.
+"""Shows the backpressure of asyncio programs to Prometheus: what is backing up, since when, who is held up.
 
 Loads neither `aiohttp` nor `prometheus_client`: what needs them is loaded when it is first asked for.
 """
@@ -17,8 +17,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    *("Collector", "Exporter", "Hub", "QueueReading", "Snapshot", "default_hub", "mount", "snapshot", "start"),
-    *("unwatch", "watch"),
+    "Collector",
+    "Exporter",
+    "Hub",
+    "QueueReading",
+    "Snapshot",
+    "default_hub",
+    "mount",
+    "snapshot",
+    "start",
+    "unwatch",
+    "watch",
 ]
 
 _LATER = {"Collector": "collector", "Exporter": "server", "mount": "server", "start": "server"}

@@ -155,9 +155,9 @@ def number_text(number: float) -> str:
         return _SMALL[number]
     text = repr(float(number))
     if number >= 1e6 or isnan(number) or number in (inf, -inf):
-        return str(floatToGoString(number))
+        return str(floatToGoString(number))  # type: ignore[no-untyped-call]
     return text
 
 
 # Most values of a page are small counts.
-_SMALL = {number: f"{number}.0" for number in range(1_000)}
+_SMALL: dict[float, str] = {number: f"{number}.0" for number in range(1_000)}

@@ -100,6 +100,10 @@ class Durations:
         self.counts[-1] += len(batch) - below
         self.total += sum(batch)
 
+    def fed(self) -> int:
+        """How many durations were fed so far."""
+        return sum(self.counts or ()) + len(self.raw)
+
     def settle(self) -> None:
         """Called by a reader: sort what is raw, after any sorting on the feeding path has ended."""
         for _ in range(100):

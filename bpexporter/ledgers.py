@@ -248,7 +248,7 @@ class QueueLedger:
         if self.capacity != queue._maxsize:
             self._place(queue.qsize(), queue._maxsize, now)
         if self.seen_due <= self.gets:
-            self.seen_at, self.seen_due = now, self.gets + self.capacity
+            self.seen_at, self.seen_due = now, self.gets + queue.qsize()
 
     def landed_put(self, waited: float) -> None:
         """The item of a put that had waited went in; its put was counted since `landing_put` was set."""

@@ -497,14 +497,18 @@ def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
         ledger.producers.end(waiter, ledger.clock())
         ledger.refused_cancelled += 1
     elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
-        ledger.landed_put(ledger.producers.end(waiter, ledger.clock()))
+        waited = ledger.producers.end(waiter, ledger.clock())
+        if ledger.put_waits.fed() < ledger.puts:  # else it was woken and given up in the same turn
+            ledger.landed_put(waited)
 
 
 def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
         ledger.idle.end(waiter, ledger.clock())
     elif not _goes_on(ledger, waiter, "_getters", ledger.idle, _adopted_get):
-        ledger.landed_get(ledger.idle.end(waiter, ledger.clock()))
+        waited = ledger.idle.end(waiter, ledger.clock())
+        if ledger.get_waits.fed() < ledger.gets:
+            ledger.landed_get(waited)
 
 
 def _goes_on(ledger: QueueLedger, waiter: Any, side: str, clock: StallClock, finish: Any) -> bool:

@@ -1,0 +1,92 @@
+"""The command line: parse, call, exit code.
+
+Floor 7. Exit codes: 0 done, 1 could not do it (one line on stderr says why), 2 the words of the call are off,
+130 ended by Ctrl-C before there was anything to end cleanly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+
+from bpexporter import __version__
+from bpexporter.catalogue import METRICS, Metric
+
+
+def seconds(text: str) -> float:
+    """`text` as seconds above zero, for argparse."""
+    value = float(text)
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
+    return value
+
+
+def port(text: str) -> int:
+    """`text` as a port, for argparse."""
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
+    return value
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """The demo: a pipeline that backs up and recovers, with its metrics served."""
+    from bpexporter.demo import run
+
+    return run(host=options.host, port=options.port, seconds=options.seconds)
+
+
+def table_row(metric: Metric) -> str:
+    """One row of the table of metrics, in Markdown."""
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} | {metric.meaning} |"
+
+
+def markdown_table() -> str:
+    """The table of all metrics, in Markdown."""
+    head = ["| metric | kind | labels | what is counted | when it grows |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *map(table_row, METRICS)])
+
+
+def plain_table() -> str:
+    """All metrics, a line of name and kind and a line of help each."""
+    return "\n".join(f"{metric.name} ({metric.kind})\n    {metric.help} {metric.meaning}" for metric in METRICS)
+
+
+def run_metrics(options: argparse.Namespace) -> int:
+    """Print the catalogue."""
+    print(TABLES[options.format]())
+    return 0
+
+
+TABLES: dict[str, Callable[[], str]] = {"plain": plain_table, "markdown": markdown_table}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The words of the command line."""
+    top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
+    top.add_argument("--version", action="version", version=f"bpexporter {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser("demo", help="a live pipeline that backs up and recovers, with its metrics served")
+    demo.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    demo.add_argument("--port", type=port, default=9877, help="port, 0 for any (default: %(default)s)")
+    demo.add_argument("--seconds", type=seconds, default=math.inf, help="how long (default: until Ctrl-C)")
+    demo.set_defaults(call=run_demo)
+    metrics = commands.add_parser("metrics", help="print every metric with what it counts and what it means")
+    metrics.add_argument("--format", choices=sorted(TABLES), default="plain", help="(default: %(default)s)")
+    metrics.set_defaults(call=run_metrics)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.call(options))
+    except (OSError, ValueError) as error:
+        print(f"bpexporter: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,196 @@
+"""The demo: fetch -> parse -> store in one process, with a store that slows down and recovers.
+
+Floor 6. Every queue is an ordinary `asyncio` queue, watched by one line. A cycle takes 20 s: in its first half
+`store` is slow, so its queue fills and the stall works its way upstream to `fetch`; then it recovers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from bpexporter.ledgers import QueueReading
+from bpexporter.server import Exporter, start
+from bpexporter.watching import snapshot, watch
+
+CYCLE = 20.0
+SLOW_SHARE = 0.5
+# Seconds a worker of `store` takes for an item while it is slow, and while it is well.
+STORE_SECONDS = {True: 0.12, False: 0.004}
+BAR = 20
+
+
+class Pipeline:
+    """The queues of the demo, and what its tasks do with them."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.begun = clock()
+        self.clock = clock
+        self.random = random.Random(7)
+        self.fetched: asyncio.Queue[int] = watch(asyncio.Queue(maxsize=50), "fetched")
+        self.parsed: asyncio.Queue[int] = watch(asyncio.Queue(maxsize=20), "parsed")
+        self.retries: asyncio.PriorityQueue[tuple[int, int]] = watch(asyncio.PriorityQueue(maxsize=10), "retries")
+        self.recent: asyncio.LifoQueue[int] = watch(asyncio.LifoQueue(maxsize=100), "recent")
+        self.audit: asyncio.Queue[str] = watch(asyncio.Queue(), "audit")
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether `store` is slow now."""
+        return (self.clock() - self.begun) % CYCLE < CYCLE * SLOW_SHARE
+
+    async def fetch(self) -> None:
+        """Bursts of items, as crawlers and message brokers give them."""
+        number = 0
+        while True:
+            for _ in range(self.random.randint(5, 25)):
+                number += 1
+                await self.fetched.put(number)
+                self.audit.put_nowait(f"fetched {number}")
+            await asyncio.sleep(self.random.uniform(0.02, 0.2))
+
+    async def parse(self) -> None:
+        """Takes what was fetched, and hands on what could be parsed; some items are tried again."""
+        while True:
+            item = await self.fetched.get()
+            await asyncio.sleep(0.005)
+            await self.parsed.put(item)
+            self.fetched.task_done()
+            if item % 7 == 0:
+                self.retry(item)
+
+    def retry(self, item: int) -> None:
+        """An item for later; where too many wait it is given up, and shows as refused."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self.retries.put_nowait((item % 3, item))
+
+    async def tried_again(self) -> None:
+        """Retries, most urgent first."""
+        while True:
+            _, item = await self.retries.get()
+            await asyncio.sleep(0.3)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.fetched.put(item), 1.0)
+            self.retries.task_done()
+
+    async def store(self) -> None:
+        """The stage that is to blame."""
+        while True:
+            item = await self.parsed.get()
+            await asyncio.sleep(STORE_SECONDS[self.is_slow])
+            self.parsed.task_done()
+            if self.recent.full():
+                self.recent.get_nowait()
+            self.recent.put_nowait(item)
+
+    async def read_recent(self) -> None:
+        """Looks at the newest first, and so leaves the oldest lying."""
+        while True:
+            await self.recent.get()
+            self.recent.task_done()
+            await asyncio.sleep(0.05)
+
+    async def write_audit(self) -> None:
+        """The stage that keeps up."""
+        while True:
+            await self.audit.get()
+            self.audit.task_done()
+
+    def tasks(self) -> list[Coroutine[Any, Any, None]]:
+        """All that runs."""
+        stages = [self.fetch(), self.parse(), self.parse(), self.tried_again()]
+        return [*stages, self.store(), self.store(), self.read_recent(), self.write_audit()]
+
+
+# What the terminal shows ---------------------------------------------------------------------------------
+
+
+def bar(ratio: float | None) -> str:
+    """`ratio` drawn; an unbounded queue has none."""
+    if ratio is None:
+        return "unbounded".ljust(BAR)
+    filled = round(min(ratio, 1.0) * BAR)
+    return "#" * filled + "." * (BAR - filled)
+
+
+def row(name: str, reading: QueueReading) -> str:
+    """One queue in one line."""
+    held = f"{reading.blocked_producers} blocked for {reading.longest_block_seconds:4.1f} s"
+    state = held if reading.blocked_producers else ""
+    return f"{name:<10} {bar(reading.utilization_ratio)} {reading.depth_items or 0:>5} items  {state}"
+
+
+def progress(queues: dict[str, QueueReading]) -> str:
+    """All queues in one line, for a log."""
+    levels = (f"{name} {reading.depth_items or 0}" for name, reading in queues.items())
+    held = [name for name, reading in queues.items() if reading.blocked_producers]
+    return ", ".join(levels) + (f" | producers blocked at: {', '.join(held)}" if held else "")
+
+
+def introduction(exporter: Exporter) -> str:
+    """What to open."""
+    page = exporter.url.removesuffix("/metrics") + "/"
+    return (
+        f"bpexporter demo: fetch -> parse -> store; store slows down for {CYCLE * SLOW_SHARE:.0f} s "
+        f"in every {CYCLE:.0f} s.\n  page      {page}\n  metrics   {exporter.url}\n"
+        f"  try       curl -s {exporter.url} | grep stalled_seconds\n  Ctrl-C ends it.\n"
+    )
+
+
+async def show(pipeline: Pipeline) -> None:
+    """Draw the queues again and again on a terminal; elsewhere print a line a second."""
+    drawn = 0
+    while True:
+        queues = dict(snapshot().queues)
+        if sys.stdout.isatty():
+            state = "store is slow" if pipeline.is_slow else "store is well"
+            lines = [*(row(name, reading) for name, reading in queues.items()), state]
+            back = f"\x1b[{drawn}A" if drawn else ""
+            print(back + "\n".join(f"\x1b[2K{line}" for line in lines), flush=True)
+            drawn = len(lines)
+            await asyncio.sleep(0.25)
+        else:
+            print(progress(queues), flush=True)
+            await asyncio.sleep(1)
+
+
+def summary() -> str:
+    """What was seen, queue by queue."""
+    lines = (
+        f"  {name:<10} {reading.puts:>7,} in, {reading.gets:>7,} out, stalled {reading.stalled_seconds:6.1f} s, "
+        f"refused {sum(reading.refused_puts)}"
+        for name, reading in snapshot().queues.items()
+    )
+    return "\n".join(["bpexporter demo ended:", *lines])
+
+
+async def live(seconds: float) -> None:
+    """Run the pipeline for `seconds`, or until Ctrl-C."""
+    pipeline = Pipeline()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, ended.set)
+    tasks = [asyncio.create_task(task) for task in [*pipeline.tasks(), show(pipeline)]]
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(ended.wait(), None if seconds == float("inf") else seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def run(*, host: str, port: int, seconds: float) -> int:
+    """Serve the demo's metrics at `host`:`port` for `seconds` (infinite: until Ctrl-C); the exit code, 0.
+
+    Raises ``OSError`` where the address cannot be served.
+    """
+    with start(host, port) as exporter:
+        print(introduction(exporter), flush=True)
+        asyncio.run(live(seconds))
+        print(summary(), flush=True)
+    return 0

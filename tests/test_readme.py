@@ -1,0 +1,41 @@
+"""The README says what the code does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpexporter.cli import markdown_table
+
+README = Path(__file__).parent.parent / "README.md"
+COMMANDS = [
+    "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/bpexporter demo",
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test,lint]' && .venv/bin/python -m pytest",
+]
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of the README in this language."""
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def test_first_two_commands():
+    """The first two shell lines run the demo and the tests."""
+    assert [block.strip() for block in blocks("sh")[:2]] == COMMANDS
+
+
+def test_metric_table_is_the_catalogue():
+    """The metric table is the one that the catalogue gives."""
+    table = re.search(r"<!-- metrics -->\n(.*?)<!-- /metrics -->", README.read_text(), re.DOTALL)
+    assert table is not None
+    assert table[1].strip() == markdown_table()
+
+
+@pytest.mark.parametrize("number", range(len(blocks("python"))))
+def test_python_blocks_run(number):
+    """Each Python block runs as it stands, in a process of its own, without a warning."""
+    code = blocks("python")[number].replace("bpexporter.start()", "bpexporter.start(port=0)")
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
