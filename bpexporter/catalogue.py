@@ -78,7 +78,14 @@ class Metric:
 def _declare(subject: str, prefix: str) -> Callable[..., Metric]:
     def declare(name: str, kind: Kind, unit: str, field: str, help: str, meaning: str, **more: Any) -> Metric:
         return Metric(
-            name=prefix + name, kind=kind, unit=unit, subject=subject, field=field, help=help, meaning=meaning, **more
+            name=prefix + name,
+            kind=kind,
+            unit=unit,
+            subject=subject,
+            field=field,
+            help=help,
+            meaning=meaning,
+            **more,
         )
 
     return declare

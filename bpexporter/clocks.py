@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 INFINITY = math.inf
@@ -120,9 +121,9 @@ def band_starts(capacity: float) -> tuple[float, ...]:
 def bands_of(capacity: float) -> Band:
     """The lowest band of `capacity`; an unlimited one (0, below, infinite) has `empty` and `low` alone."""
     starts = (*band_starts(capacity), INFINITY)
-    limits = zip(starts, starts[1:], strict=False)
+    limits = pairwise(starts)
     bands = [Band(index, lower, upper) for index, (lower, upper) in enumerate(limits) if lower < upper]
-    for below, above in zip(bands, bands[1:], strict=False):
+    for below, above in pairwise(bands):
         below.up, above.down = above, below
     return bands[0]
 

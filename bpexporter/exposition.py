@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.openmetrics import exposition as openmetrics_exposition
-from prometheus_client.registry import Collector as BaseCollector
 from prometheus_client.utils import floatToGoString
 
 from bpexporter.catalogue import METRICS, Metric

@@ -13,6 +13,7 @@ import math
 import time
 from bisect import bisect_right
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import NamedTuple
 
 # 100 microseconds to 60 s: below lies the cost of one turn of the loop, above nobody waits any more.
@@ -60,7 +61,7 @@ def checked_buckets(buckets: Iterable[float]) -> tuple[float, ...]:
         raise ValueError("buckets: at least one finite bound is needed")
     if not all(math.isfinite(bound) and bound > 0 for bound in bounds):
         raise ValueError(f"buckets must be finite seconds above zero, not {bounds!r}")
-    if any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(bounds)):
         raise ValueError(f"buckets must ascend, not {bounds!r}")
     return bounds
 

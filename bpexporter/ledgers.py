@@ -88,15 +88,57 @@ class QueueLedger:
     """
 
     __slots__ = (
-        *("__weakref__", "alarm", "alarm_at", "asked", "band", "capacity", "ceiling", "clock", "depth", "exact", "get_waits", "gets", "home"),
-        *("idle", "instrument", "interval", "landing_get", "landing_put", "lower", "mark", "nonempty_since", "index"),
+        *(
+            "__weakref__",
+            "alarm",
+            "alarm_at",
+            "asked",
+            "band",
+            "capacity",
+            "ceiling",
+            "clock",
+            "depth",
+            "exact",
+            "get_waits",
+            "gets",
+            "home",
+        ),
+        *(
+            "idle",
+            "instrument",
+            "interval",
+            "landing_get",
+            "landing_put",
+            "lower",
+            "mark",
+            "nonempty_since",
+            "index",
+        ),
         *("order", "owner", "peaks", "producers", "put_waits", "puts", "refused_cancelled", "refused_full"),
-        *("refused_shutdown", "renewal", "residence", "retired", "seconds", "seen_at", "seen_due", "since", "stacked", "tracer_due", "tracer_start"),
+        *(
+            "refused_shutdown",
+            "renewal",
+            "residence",
+            "retired",
+            "seconds",
+            "seen_at",
+            "seen_due",
+            "since",
+            "stacked",
+            "tracer_due",
+            "tracer_start",
+        ),
         *("tracer_lost", "upper", "visible"),
     )
 
     def __init__(
-        self, *, order: int, visible: bool, bounds: tuple[float, ...], clock: Callable[[], float], levels: Levels
+        self,
+        *,
+        order: int,
+        visible: bool,
+        bounds: tuple[float, ...],
+        clock: Callable[[], float],
+        levels: Levels,
     ) -> None:
         self.owner: weakref.ref[Any] | None = None
         self.home: Any = None
@@ -123,7 +165,11 @@ class QueueLedger:
         self.since = now
         self.band = band_at(bands_of(levels.capacity), levels.depth)
         self.peaks = PeakWindow()
-        self.put_waits, self.get_waits, self.residence = Durations(bounds), Durations(bounds), Durations(bounds)
+        self.put_waits, self.get_waits, self.residence = (
+            Durations(bounds),
+            Durations(bounds),
+            Durations(bounds),
+        )
         self.nonempty_since = now
         self.tracer_start = now
         self.tracer_lost = -levels.depth

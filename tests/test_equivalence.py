@@ -49,9 +49,7 @@ def programs(*kinds: Iterable[st.SearchStrategy[Op]]) -> st.SearchStrategy[list[
     rare = [operation for kind in kinds for operation in kind]
     ahead = [[*PUSH, *PUSH, *PULL[:1]], [*PULL, *PULL, *PUSH[:1]], [*PUSH, *PULL]]
     phases = [st.lists(st.one_of(*side, *TURN, *REST, *rare), min_size=1, max_size=12) for side in ahead]
-    return st.lists(st.one_of(phases), max_size=4).map(
-        lambda parts: [step for part in parts for step in part]
-    )
+    return st.lists(st.one_of(phases), max_size=4).map(lambda parts: [step for part in parts for step in part])
 
 
 def races(test: Any) -> Any:
@@ -226,9 +224,7 @@ def test_bands_find_their_place_again(kind, maxsize, wild, calm, extra):
         before, own_before = read(hub)["occupancy_seconds_total"], dict(game.books.occupancy)
         await game.run([*calm, ("advance", extra)])
         after, own_after = read(hub)["occupancy_seconds_total"], game.books.occupancy
-        assert {b: after[b] - before[b] for b in after} == {
-            b: own_after[b] - own_before[b] for b in own_after
-        }
+        assert {b: after[b] - before[b] for b in after} == {b: own_after[b] - own_before[b] for b in own_after}
         await game.end()
 
     play(main(), clock)
@@ -278,9 +274,7 @@ def test_callers_blocked_before_are_counted(kind, maxsize, before, during):
         bpexporter.watch(game.queue, "q", hub=hub)
         books = game.books
         depth, puts, gets, dropped = game.depth, books.puts, books.gets, books.dropped
-        agree(
-            read(hub), blocked_producers=len(game.books.producers), idle_consumers=len(game.books.consumers)
-        )
+        agree(read(hub), blocked_producers=len(game.books.producers), idle_consumers=len(game.books.consumers))
         await game.run(during)
         await game.settle()
         got = read(hub)

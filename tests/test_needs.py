@@ -32,9 +32,7 @@ def test_fails_without_the_program_in_ci(monkeypatch):
 
 def test_ci_really_fails(tmp_path, monkeypatch):
     """A whole pytest run under CI=true ends with a failure where a program is missing."""
-    (tmp_path / "test_it.py").write_text(
-        "from needs import needs\ndef test_it():\n    needs('no-such-program')\n"
-    )
+    (tmp_path / "test_it.py").write_text("from needs import needs\ndef test_it():\n    needs('no-such-program')\n")
     monkeypatch.setenv("CI", "true")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     done = subprocess.run(

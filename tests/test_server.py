@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
-from bpexporter.exposition import negotiate, render
 
 import bpexporter
 from bpexporter import server_answers
+from bpexporter.exposition import negotiate, render
 from bpexporter.faults import faults
 from bpexporter.hub import Hub
 from bpexporter.server import mount, start
@@ -185,9 +185,7 @@ def test_health_says_ok(exporter):
     assert (answer.status, answer.body) == (200, b"ok\n")
 
 
-@pytest.mark.parametrize(
-    "path", ["/metrics/", "/nothing", "//", "/metrics/../x", "/%2e%2e/etc/passwd", "/%ff"]
-)
+@pytest.mark.parametrize("path", ["/metrics/", "/nothing", "//", "/metrics/../x", "/%2e%2e/etc/passwd", "/%ff"])
 def test_other_paths_are_not_found(exporter, path):
     """There are three paths and no more."""
     assert ask(exporter, path).status == 404
@@ -228,9 +226,7 @@ def test_the_page_shows_what_is_bad_first(hub):
     assert len(queues) == 2
 
 
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", '"><img src=x>', "a&b", "Привет 🙂", "a\nb\0c"]
-)
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x>', "a&b", "Привет 🙂", "a\nb\0c"])
 def test_names_are_escaped(hub, exporter, name):
     """No name becomes markup, and none breaks the page."""
     queue = watched(hub, name)

@@ -154,9 +154,7 @@ def test_dripping_bytes_buys_no_time(serve):
 def test_half_a_body_is_refused_and_closed(serve, method, framing):
     """Nobody waits for a body that does not come."""
     exporter = serve(idle=0.1)
-    answer = rest(
-        connect(exporter, method + b" /metrics HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n5\r\nab")
-    )
+    answer = rest(connect(exporter, method + b" /metrics HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n5\r\nab"))
     assert answer.split()[1] == {b"GET": b"413", b"POST": b"405"}[method]
 
 

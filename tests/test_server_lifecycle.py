@@ -64,9 +64,7 @@ def test_an_address_of_another_machine_is_an_error():
     assert caught.value.errno == errno.EADDRNOTAVAIL
 
 
-@pytest.mark.parametrize(
-    "host", ["", "  ", "a\0b", "x" * 300, "..", "300.300.300.300.300", "http://127.0.0.1"]
-)
+@pytest.mark.parametrize("host", ["", "  ", "a\0b", "x" * 300, "..", "300.300.300.300.300", "http://127.0.0.1"])
 def test_what_is_no_host_is_refused(host):
     """An error that is both an OSError and a ValueError."""
     with pytest.raises(AddressError) as caught:

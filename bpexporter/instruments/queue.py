@@ -75,13 +75,13 @@ def put_nowait(self: Any, item: Any) -> None:
     if self._getters:
         self._wakeup_next(self._getters)
     if ledger is None:
-        return
+        return None
     try:
         if depth < 0:
             return _record_put(self, item, ledger)
         ledger.puts += 1
         if ledger.lower <= depth < ledger.upper:
-            return
+            return None
         if depth == ledger.upper:
             # One band up and nothing else to time: what note_put() would do, in this frame.
             band = ledger.band
@@ -111,7 +111,7 @@ def get_nowait(self: Any) -> Any:
         depth = len(queue) - 1
         if depth < 0:
             raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-        if ledger.order == FIFO:
+        if ledger.order == FIFO:  # noqa: SIM108 - two nested conditions on one line are hard to read
             item = queue.popleft()
         else:
             item = queue.pop() if ledger.order == LIFO else heappop(queue)
@@ -183,7 +183,7 @@ async def put(self: Any, item: Any) -> None:
     except AttributeError:
         ledger = None
     exact = ledger is not None and ledger.exact
-    first = None  # the first future of this put: the token of its wait
+    first = None  # the future that this put waits for: the token of its wait
     while 0 < self._maxsize <= len(self._queue) if exact else self.full():
         if HAS_SHUTDOWN and self._is_shutdown:
             _refuse(ledger, "refused_shutdown")
@@ -201,6 +201,8 @@ async def put(self: Any, item: Any) -> None:
                 ledger.begin_put(putter, self)
             except Exception as error:
                 faults.swallow(error, "put")
+        elif ledger is not None:
+            first = _wait_on(ledger.producers, first, putter)
         try:
             await putter
         except BaseException:
@@ -258,6 +260,8 @@ async def get(self: Any) -> Any:
                 ledger.idle.begin(getter, ledger.clock())
             except Exception as error:
                 faults.swallow(error, "get")
+        elif ledger is not None:
+            first = _wait_on(ledger.idle, first, getter)
         try:
             await getter
         except BaseException:
@@ -306,6 +310,14 @@ def _forget(waiters: deque[Any], waiter: Any) -> None:
         pass  # it was woken, and so taken out, before
 
 
+def _wait_on(clock: StallClock, before: Any, now: Any) -> Any:
+    try:
+        clock.replace(before, now)
+    except Exception as error:
+        faults.swallow(error, "a wait that goes on")
+    return now
+
+
 def _end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
     try:
         clock.end(first, ledger.clock())
@@ -328,9 +340,7 @@ def _depth(queue: Any) -> int:
 
 # Putting the methods in and taking them out --------------------------------------------------------------
 
-ORIGINALS: dict[str, Any] = {
-    name: vars(asyncio.Queue)[name] for name in ("put", "get", "put_nowait", "get_nowait")
-}
+ORIGINALS: dict[str, Any] = {name: vars(asyncio.Queue)[name] for name in ("put", "get", "put_nowait", "get_nowait")}
 if HAS_SHUTDOWN:
     ORIGINALS["shutdown"] = vars(asyncio.Queue)["shutdown"]
 
@@ -421,7 +431,11 @@ class QueueInstrument:
         install()
         levels = Levels(_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
         ledger = QueueLedger(
-            order=order_of(type(queue)), visible=is_visible(type(queue)), bounds=bounds, clock=clock, levels=levels
+            order=order_of(type(queue)),
+            visible=is_visible(type(queue)),
+            bounds=bounds,
+            clock=clock,
+            levels=levels,
         )
         ledger.exact = is_exact(queue)
         object.__setattr__(queue, ATTRIBUTE, ledger)
@@ -498,7 +512,10 @@ def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
         ledger.refused_cancelled += 1
     elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
         waited = ledger.producers.end(waiter, ledger.clock())
-        if ledger.put_waits.fed() < ledger.puts:  # else it was woken and given up in the same turn
+        queue = ledger.owner() if ledger.owner is not None else None
+        if queue is not None and getattr(queue, "_is_shutdown", False):
+            ledger.refused_shutdown += bool(queue.full())  # else put_nowait() has counted it
+        elif ledger.put_waits.fed() < ledger.puts:  # else it was woken and given up in the same turn
             ledger.landed_put(waited)
 
 

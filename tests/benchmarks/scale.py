@@ -25,10 +25,6 @@ class Scale(NamedTuple):
 
 
 FULL = Scale()
-QUICK = Scale(
-    rounds=15, seconds=0.006, imports=5, remembered=2_000, scrapes=3, lag_seconds=2.0, churned=50_000
-)
+QUICK = Scale(rounds=15, seconds=0.006, imports=5, remembered=2_000, scrapes=3, lag_seconds=2.0, churned=50_000)
 # For the smoke test: everything runs, and no number means a thing.
-TINY = Scale(
-    rounds=2, seconds=0.0002, imports=1, remembered=20, scraped=5, scrapes=1, lag_seconds=0.2, churned=200
-)
+TINY = Scale(rounds=2, seconds=0.0002, imports=1, remembered=20, scraped=5, scrapes=1, lag_seconds=0.2, churned=200)
