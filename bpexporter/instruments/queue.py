@@ -355,6 +355,7 @@ KNOWN_SOURCES = {
     (3, 11): "b735265632df6cb5",
     (3, 12): "01581bcb2fc94e54",
     (3, 13): "5b9db1d0c38477e2",
+    (3, 14): "5c2e54bea449bbdb",
 }
 
 KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
