@@ -24,8 +24,9 @@ from bpexporter.hub import Hub, Snapshot
 
 # Stands in a template where the name of a resource goes; no name is searched for it, since names come last.
 NAME = "\x00"
-# After so many names rendering gives way to other threads; 20 take about a millisecond.
-GIVE_WAY = 20
+# After so many samples of a family rendering gives way to other threads: they take about half a millisecond,
+# and giving way costs a tenth of that.
+GIVE_WAY = 200
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
@@ -54,10 +55,13 @@ def render(
 def render_snapshot(snapshot: Snapshot, *, openmetrics: bool = False, names: Collection[str] = frozenset()) -> bytes:
     """The families of the catalogue with the samples of `snapshot`, without the closing ``# EOF``."""
     lines: list[str] = []
+    escaped = {
+        kind: [(_escaped(name), reading) for name, reading in named.items()] for kind, named in snapshot.kinds.items()
+    }
     for metric in METRICS:
         for template in _templates(metric, openmetrics, frozenset(names), _bounds(snapshot, metric)):
             lines.append(template.header)
-            _samples(lines, metric, template, snapshot)
+            _samples(lines, metric, template, escaped[metric.subject])
     return "".join(lines).encode()
 
 
@@ -123,9 +127,9 @@ def _braced(labels: list[str]) -> str:
     return "{" + ",".join(sorted(labels)) + "}" if labels else ""
 
 
-def _samples(lines: list[str], metric: Metric, template: _Template, snapshot: Snapshot) -> None:
+def _samples(lines: list[str], metric: Metric, template: _Template, named: list[tuple[str, Any]]) -> None:
     field = metric.field
-    for number, (name, reading) in enumerate(snapshot.kinds[metric.subject].items(), 1):
+    for number, (name, reading) in enumerate(named, 1):
         if not number % GIVE_WAY:
             time.sleep(0)
         value = getattr(reading, field)
@@ -134,7 +138,7 @@ def _samples(lines: list[str], metric: Metric, template: _Template, snapshot: Sn
         values = _values(value)
         if template.kept is not None:
             values = [values[index] for index in template.kept]
-        lines.append((template.text % tuple(map(number_text, values))).replace(NAME, _escaped(name)))
+        lines.append((template.text % tuple(map(number_text, values))).replace(NAME, name))
 
 
 def _values(value: Any) -> list[float]:
