@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bpexporter.clocks import BANDS, INFINITY, NEVER, Band, PeakWindow, StallClock, Waiting, band_at, bands_of
+from bpexporter.clocks import BANDS, DEEP, INFINITY, NEVER, Band, PeakWindow, StallClock, Waiting, band_at, bands_of
 from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
@@ -175,7 +175,7 @@ class QueueLedger:
         self.tracer_lost = -levels.depth
         self.seen_at, self.seen_due = now, levels.depth
         self.interval, self.alarm, self.renewal, self.alarm_at = 1, 1, 1, now
-        self.ceiling: float = 0
+        self.ceiling = 0
         self.lower = self.band.lower
         self.upper = self.band.upper
         self.untrace()
@@ -193,7 +193,7 @@ class QueueLedger:
         if depth == 1:
             self.nonempty_since = now
         armed = self.upper < 0
-        self.upper = 0.5  # disarmed: what follows sets the limit
+        self.upper = DEEP  # disarmed: what follows sets the limit
         self._place(depth, capacity, now)
         if armed:
             self.trace(item, depth, now)
