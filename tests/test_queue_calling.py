@@ -13,11 +13,13 @@ from bpexporter.instruments.sources import fingerprint, is_known
 @pytest.fixture
 def hub(monkeypatch):
     """A hub on an interpreter whose source is not known."""
+    queues.uninstall()  # other tests may have left watched queues behind
     replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues._record_put, queues._record_get)}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
     monkeypatch.setattr(queues, "KNOWN", False)
     hub = Hub()
     yield hub
+    queues.uninstall()
     assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
 
 
