@@ -220,6 +220,10 @@ class QueueLedger:
             self.peaks.add(depth, now)
         self._place(depth, capacity, now)
 
+    def resize(self, depth: int, capacity: float, now: float) -> None:
+        """The host has set another `maxsize`."""
+        self._place(depth, capacity, now)
+
     def _place(self, depth: int, capacity: float, now: float) -> None:
         self.depth = depth
         band = self.band
@@ -292,7 +296,7 @@ class QueueLedger:
         now = self.clock()
         self.producers.begin(token, now)
         if self.capacity != queue._maxsize:
-            self._place(queue.qsize(), queue._maxsize, now)
+            self.resize(queue.qsize(), queue._maxsize, now)
         if self.seen_due <= self.gets:
             self.seen_at, self.seen_due = now, self.gets + queue.qsize()
 

@@ -132,14 +132,23 @@ def get_nowait(self: Any) -> Any:
             ledger.marked(depth)
         if ledger.lower <= depth < ledger.ceiling and gets < ledger.alarm:
             return item
-        if depth + 1 == ledger.lower and depth < ledger.ceiling and gets < ledger.alarm and not ledger.stacked:
+        stacked = ledger.stacked
+        if (
+            depth + 1 == ledger.lower
+            and depth < ledger.ceiling
+            and gets < ledger.alarm
+            and (not stacked or depth >= ledger.tracer_due)
+        ):
             band = ledger.band
             clock = ledger.clock
             now = clock()
             ledger.seconds[band.index] += now - ledger.since
             ledger.since = now
             ledger.band = band = band.down
-            ledger.lower = band.lower
+            lower = band.lower
+            if stacked and ledger.tracer_due > lower:
+                lower = ledger.tracer_due
+            ledger.lower = lower
             if ledger.upper > 0:
                 ledger.upper = band.upper
         else:
@@ -182,9 +191,15 @@ async def put(self: Any, item: Any) -> None:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    exact = ledger is not None and ledger.exact
+    exact = False
+    if ledger is not None and ledger.exact:
+        if not 0 < self._maxsize <= len(self._queue):
+            return self.put_nowait(item)  # type: ignore[no-any-return]
+        exact = True
+    elif not self.full():
+        return self.put_nowait(item)  # type: ignore[no-any-return]
     first = None  # the future that this put waits for: the token of its wait
-    while 0 < self._maxsize <= len(self._queue) if exact else self.full():
+    while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             _refuse(ledger, "refused_shutdown")
             if first is not None:
@@ -198,7 +213,22 @@ async def put(self: Any, item: Any) -> None:
         if first is None and ledger is not None:
             first = putter
             try:
-                ledger.begin_put(putter, self)
+                # What begin_put() does, in this frame.
+                clock = ledger.clock
+                now = clock()
+                stall = ledger.producers
+                waiting = stall.waiting
+                if not waiting:
+                    stall.since = now
+                waiting[putter] = now
+                stall.begun += 1
+                if ledger.capacity != self._maxsize:
+                    ledger.resize(self.qsize(), self._maxsize, now)
+                gets = ledger.gets
+                if ledger.seen_due <= gets:
+                    due = gets + (len(self._queue) if exact else self.qsize())
+                    ledger.seen_at = now
+                    ledger.seen_due = due
             except Exception as error:
                 faults.swallow(error, "put")
         elif ledger is not None:
@@ -214,10 +244,23 @@ async def put(self: Any, item: Any) -> None:
                 _refuse(ledger, "refused_cancelled")
                 _end(ledger, ledger.producers, first)
             raise
+        if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
+            break
     if first is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
-        waited = ledger.producers.end(first, ledger.clock())
+        # What StallClock.end() does, in this frame.
+        clock = ledger.clock
+        now = clock()
+        stall = ledger.producers
+        waiting = stall.waiting
+        waited = 0.0
+        if first in waiting:
+            waited = now - waiting[first]
+            del waiting[first]
+            stall.seconds += waited
+            if not waiting:
+                stall.stalled += now - stall.since
         ledger.landing_put = ledger.puts
     except Exception as error:
         faults.swallow(error, "put")
@@ -242,9 +285,15 @@ async def get(self: Any) -> Any:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    exact = ledger is not None and ledger.exact
+    exact = False
+    if ledger is not None and ledger.exact:
+        if self._queue:
+            return self.get_nowait()
+        exact = True
+    elif not self.empty():
+        return self.get_nowait()
     first = None
-    while not self._queue if exact else self.empty():
+    while True:
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
             if first is not None:
                 _end(ledger, ledger.idle, first)
@@ -257,7 +306,14 @@ async def get(self: Any) -> Any:
         if first is None and ledger is not None:
             first = getter
             try:
-                ledger.idle.begin(getter, ledger.clock())
+                clock = ledger.clock
+                now = clock()
+                stall = ledger.idle
+                waiting = stall.waiting
+                if not waiting:
+                    stall.since = now
+                waiting[getter] = now
+                stall.begun += 1
             except Exception as error:
                 faults.swallow(error, "get")
         elif ledger is not None:
@@ -272,10 +328,23 @@ async def get(self: Any) -> Any:
             if first is not None:
                 _end(ledger, ledger.idle, first)
             raise
+        if self._queue if exact else not self.empty():
+            break
     if first is None:
         return self.get_nowait()
     try:
-        waited = ledger.idle.end(first, ledger.clock())
+        # What StallClock.end() does, in this frame.
+        clock = ledger.clock
+        now = clock()
+        stall = ledger.idle
+        waiting = stall.waiting
+        waited = 0.0
+        if first in waiting:
+            waited = now - waiting[first]
+            del waiting[first]
+            stall.seconds += waited
+            if not waiting:
+                stall.stalled += now - stall.since
         ledger.landing_get = ledger.gets
     except Exception as error:
         faults.swallow(error, "get")
