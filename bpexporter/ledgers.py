@@ -101,6 +101,8 @@ class QueueLedger:
             "exact",
             "get_waits",
             "gets",
+            "heap",
+            "fifo",
             "home",
         ),
         *(
@@ -146,6 +148,7 @@ class QueueLedger:
         self.instrument: Any = None
         self.asked = ""
         self.order = order
+        self.fifo, self.heap = order == FIFO, order == HEAP
         self.exact = order != OTHER
         self.visible = visible
         self.retired = False
@@ -256,7 +259,7 @@ class QueueLedger:
         self.peaks.add(max(self.ceiling, depth), now)
         self.depth = depth
         self.ceiling = depth
-        if self.tracer_due == NEVER and not self.mark:
+        if self.tracer_due == NEVER and self.mark is None:
             self.arm()
 
     # The tracer item --------------------------------------------------------------------------------
@@ -274,7 +277,7 @@ class QueueLedger:
     def untrace(self) -> None:
         """No item is timed."""
         self.tracer_due = NEVER
-        self.mark = 0
+        self.mark: int | None = None
         self.stacked = False
 
     def marked(self, now_depth: int) -> None:
@@ -368,7 +371,7 @@ class QueueLedger:
 
     def since_marked(self, depth: int, now: float) -> float:
         """Since when the marked item waits; `now` when there is none."""
-        return self.tracer_start if self.mark else now
+        return self.tracer_start if self.mark is not None else now
 
     def since_nonempty(self, depth: int, now: float) -> float:
         """Last in, first out: the item at the bottom waits since the queue was last empty."""

@@ -51,36 +51,42 @@ def put_nowait(self: Any, item: Any) -> None:
     if HAS_SHUTDOWN and self._is_shutdown:
         _refuse(ledger, "refused_shutdown")
         raise QueueShutDown
-    depth = -1
-    if ledger is not None and ledger.exact:
-        queue = self._queue
-        depth = len(queue)
-        if 0 < self._maxsize <= depth:
+    if ledger is None or not ledger.exact:
+        if self.full():
             _refuse(ledger, "refused_full")
             raise QueueFull
-        if ledger.order == HEAP:
-            heappush(queue, item)
-        else:
-            queue.append(item)
-        depth += 1
-    elif self.full():
+        self._put(item)
+        unfinished = self._unfinished_tasks
+        if not unfinished:
+            self._finished.clear()
+        self._unfinished_tasks = unfinished + 1
+        if self._getters:
+            self._wakeup_next(self._getters)
+        if ledger is not None:
+            try:
+                _record_put(self, item, ledger)
+            except Exception as error:
+                faults.swallow(error, "put_nowait")
+        return None
+    queue = self._queue
+    depth = len(queue)
+    if 0 < self._maxsize <= depth:
         _refuse(ledger, "refused_full")
         raise QueueFull
+    if ledger.heap:
+        heappush(queue, item)
     else:
-        self._put(item)
+        queue.append(item)
     unfinished = self._unfinished_tasks
     if not unfinished:
         self._finished.clear()
     self._unfinished_tasks = unfinished + 1
     if self._getters:
         self._wakeup_next(self._getters)
-    if ledger is None:
-        return None
     try:
-        if depth < 0:
-            return _record_put(self, item, ledger)
+        depth += 1
         ledger.puts += 1
-        if ledger.lower <= depth < ledger.upper:
+        if depth < ledger.upper and depth >= ledger.lower:
             return None
         if depth == ledger.upper:
             # One band up and nothing else to time: what note_put() would do, in this frame.
@@ -105,32 +111,33 @@ def get_nowait(self: Any) -> Any:
         ledger = self._bpexporter_ledger
     except AttributeError:
         ledger = None
-    depth = -1
-    if ledger is not None and ledger.exact:
-        queue = self._queue
-        depth = len(queue) - 1
-        if depth < 0:
+    if ledger is None or not ledger.exact:
+        if self.empty():
             raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-        if ledger.order == FIFO:  # noqa: SIM108 - two nested conditions on one line are hard to read
-            item = queue.popleft()
-        else:
-            item = queue.pop() if ledger.order == LIFO else heappop(queue)
-    elif self.empty():
-        raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-    else:
         item = self._get()
+        if self._putters:
+            self._wakeup_next(self._putters)
+        if ledger is not None:
+            try:
+                _record_get(self, item, ledger)
+            except Exception as error:
+                faults.swallow(error, "get_nowait")
+        return item
+    queue = self._queue
+    if not queue:
+        raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
+    if ledger.fifo:
+        item = queue.popleft()
+    else:
+        item = heappop(queue) if ledger.heap else queue.pop()
     if self._putters:
         self._wakeup_next(self._putters)
-    if ledger is None:
-        return item
     try:
-        if depth < 0:
-            _record_get(self, item, ledger)
-            return item
+        depth = len(queue)
         ledger.gets = gets = ledger.gets + 1
-        if ledger.mark and ledger.mark == id(item):
+        if ledger.mark is not None and ledger.mark == id(item):
             ledger.marked(depth)
-        if ledger.lower <= depth < ledger.ceiling and gets < ledger.alarm:
+        if depth < ledger.ceiling and depth >= ledger.lower and gets < ledger.alarm:
             return item
         stacked = ledger.stacked
         if (
@@ -179,7 +186,7 @@ def _record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
     depth = _depth(self)
     ledger.depth = depth
     if not depth:
-        ledger.mark = ledger.mark if ledger.mark == id(item) else 0
+        ledger.mark = ledger.mark if ledger.mark == id(item) else None
     if ledger.mark == id(item):
         ledger.marked(depth)
     if ledger.gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
