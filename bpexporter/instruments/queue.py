@@ -67,7 +67,7 @@ def put_nowait(self: Any, item: Any) -> None:
                 _record_put(self, item, ledger)
             except Exception as error:
                 faults.swallow(error, "put_nowait")
-        return None
+        return
     queue = self._queue
     depth = len(queue)
     if 0 < self._maxsize <= depth:
@@ -87,7 +87,7 @@ def put_nowait(self: Any, item: Any) -> None:
         depth += 1
         ledger.puts += 1
         if depth < ledger.upper and depth >= ledger.lower:
-            return None
+            return
         if depth == ledger.upper:
             # One band up and nothing else to time: what note_put() would do, in this frame.
             band = ledger.band
@@ -126,7 +126,7 @@ def get_nowait(self: Any) -> Any:
     queue = self._queue
     if not queue:
         raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-    if ledger.fifo:
+    if ledger.fifo:  # noqa: SIM108 - two nested conditions on one line are hard to read
         item = queue.popleft()
     else:
         item = heappop(queue) if ledger.heap else queue.pop()
