@@ -95,12 +95,15 @@ MID, HIGH = 0.5, 0.8
 class Band:
     """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "index", "lower", "up", "upper")
+    __slots__ = ("down", "index", "lower", "next_put", "up", "upper")
 
     def __init__(self, index: int, lower: int, upper: int) -> None:
         self.index = index
         self.lower = lower
         self.upper = upper
+        # The depth at which a put has to be looked at. In `full` that is each: the host must have changed the
+        # capacity, or there would be no room.
+        self.next_put = 0 if index == len(BANDS) - 1 else upper
         self.up = self
         self.down = self
 

@@ -180,7 +180,7 @@ class QueueLedger:
         self.interval, self.alarm, self.renewal, self.alarm_at = 1, 1, 1, now
         self.ceiling = 0
         self.lower = self.band.lower
-        self.upper = self.band.upper
+        self.upper = self.band.next_put
         self.untrace()
         self.arm()
 
@@ -237,8 +237,8 @@ class QueueLedger:
             self._enter(band_at(band, depth), now)
         band = self.band
         self.lower = max(band.lower, self.tracer_due) if self.stacked else band.lower
-        if self.upper > 0:
-            self.upper = band.upper
+        if self.upper >= 0:
+            self.upper = band.next_put
 
     def _enter(self, band: Band, now: float) -> None:
         seconds = self.seconds

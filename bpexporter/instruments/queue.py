@@ -97,7 +97,7 @@ def put_nowait(self: Any, item: Any) -> None:
             ledger.since = now
             ledger.band = band = band.up
             ledger.lower = band.lower
-            ledger.upper = band.upper
+            ledger.upper = band.next_put
             if depth == 1:
                 ledger.nonempty_since = now
         else:
@@ -156,8 +156,8 @@ def get_nowait(self: Any) -> Any:
             if stacked and ledger.tracer_due > lower:
                 lower = ledger.tracer_due
             ledger.lower = lower
-            if ledger.upper > 0:
-                ledger.upper = band.upper
+            if ledger.upper >= 0:
+                ledger.upper = band.next_put
         else:
             ledger.note_get(depth, self._maxsize)
     except Exception as error:
