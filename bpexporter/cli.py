@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bpexporter import __version__
 from bpexporter.catalogue import METRICS, Metric
+
+DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
 
 def seconds(text: str) -> float:
@@ -57,11 +60,8 @@ def plain_table() -> str:
 
 def run_metrics(options: argparse.Namespace) -> int:
     """Print the catalogue."""
-    print(TABLES[options.format]())
+    print(options.table())
     return 0
-
-
-TABLES: dict[str, Callable[[], str]] = {"plain": plain_table, "markdown": markdown_table}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,14 +69,16 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
     top.add_argument("--version", action="version", version=f"bpexporter {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser("demo", help="a live pipeline that backs up and recovers, with its metrics served")
+    demo = commands.add_parser("demo", help=DEMO, description=f"{DEMO}. Ctrl-C ends it with exit code 0.")
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     demo.add_argument("--port", type=port, default=9877, help="port, 0 for any (default: %(default)s)")
     demo.add_argument("--seconds", type=seconds, default=math.inf, help="how long (default: until Ctrl-C)")
     demo.set_defaults(call=run_demo)
     metrics = commands.add_parser("metrics", help="print every metric with what it counts and what it means")
-    metrics.add_argument("--format", choices=sorted(TABLES), default="plain", help="(default: %(default)s)")
-    metrics.set_defaults(call=run_metrics)
+    metrics.add_argument(
+        "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
+    )
+    metrics.set_defaults(call=run_metrics, table=plain_table)
     return top
 
 
@@ -84,7 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        return int(options.call(options))
+        code = int(options.call(options))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does: nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (OSError, ValueError) as error:
         print(f"bpexporter: {error}", file=sys.stderr)
         return 1

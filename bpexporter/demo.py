@@ -1,13 +1,15 @@
 """The demo: fetch -> parse -> store in one process, with a store that slows down and recovers.
 
-Floor 6. Every queue is an ordinary `asyncio` queue, watched by one line. A cycle takes 20 s: in its first half
-`store` is slow, so its queue fills and the stall works its way upstream to `fetch`; then it recovers.
+Floor 6. Every queue is an ordinary `asyncio` queue, watched by one line. A cycle takes 20 s: all is well for a
+moment, then `store` is slow for half of it, so its queue fills and the stall works its way upstream to `fetch`;
+then it recovers.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import signal
 import sys
@@ -20,9 +22,12 @@ from bpexporter.server import Exporter, start
 from bpexporter.watching import snapshot, watch
 
 CYCLE = 20.0
-SLOW_SHARE = 0.5
+# Within a cycle, `store` is slow from the first of these seconds to the second.
+SLOW = (2.0, 12.0)
 # Seconds a worker of `store` takes for an item while it is slow, and while it is well.
-STORE_SECONDS = {True: 0.12, False: 0.004}
+STORE_SECONDS = {True: 0.25, False: 0.004}
+# Shorter than a place in a full `fetched` takes to come free, so that some retries are given up.
+RETRY_TIMEOUT = 0.1
 BAR = 20
 
 
@@ -37,12 +42,14 @@ class Pipeline:
         self.parsed: asyncio.Queue[int] = watch(asyncio.Queue(maxsize=20), "parsed")
         self.retries: asyncio.PriorityQueue[tuple[int, int]] = watch(asyncio.PriorityQueue(maxsize=10), "retries")
         self.recent: asyncio.LifoQueue[int] = watch(asyncio.LifoQueue(maxsize=100), "recent")
-        self.audit: asyncio.Queue[str] = watch(asyncio.Queue(), "audit")
+        self.audit: asyncio.Queue[int] = watch(asyncio.Queue(maxsize=100), "audit")
+        self.log: asyncio.Queue[str] = watch(asyncio.Queue(), "log")
 
     @property
     def is_slow(self) -> bool:
         """Whether `store` is slow now."""
-        return (self.clock() - self.begun) % CYCLE < CYCLE * SLOW_SHARE
+        begin, end = SLOW
+        return begin <= (self.clock() - self.begun) % CYCLE < end
 
     async def fetch(self) -> None:
         """Bursts of items, as crawlers and message brokers give them."""
@@ -51,18 +58,16 @@ class Pipeline:
             for _ in range(self.random.randint(5, 25)):
                 number += 1
                 await self.fetched.put(number)
-                self.audit.put_nowait(f"fetched {number}")
+                await self.audit.put(number)
             await asyncio.sleep(self.random.uniform(0.02, 0.2))
 
     async def parse(self) -> None:
-        """Takes what was fetched, and hands on what could be parsed; some items are tried again."""
+        """Takes what was fetched, and hands it on."""
         while True:
             item = await self.fetched.get()
             await asyncio.sleep(0.005)
             await self.parsed.put(item)
             self.fetched.task_done()
-            if item % 7 == 0:
-                self.retry(item)
 
     def retry(self, item: int) -> None:
         """An item for later; where too many wait it is given up, and shows as refused."""
@@ -75,18 +80,28 @@ class Pipeline:
             _, item = await self.retries.get()
             await asyncio.sleep(0.3)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.fetched.put(item), 1.0)
+                await asyncio.wait_for(self.fetched.put(item), RETRY_TIMEOUT)
             self.retries.task_done()
 
     async def store(self) -> None:
-        """The stage that is to blame."""
+        """The stage that is to blame; while it is slow, every second item fails and is to be tried again."""
         while True:
             item = await self.parsed.get()
-            await asyncio.sleep(STORE_SECONDS[self.is_slow])
+            slow = self.is_slow
+            await asyncio.sleep(STORE_SECONDS[slow])
             self.parsed.task_done()
-            if self.recent.full():
-                self.recent.get_nowait()
-            self.recent.put_nowait(item)
+            self.log.put_nowait(f"stored {item}")
+            if slow and item % 2:
+                self.retry(item)
+            else:
+                self.remember(item)
+
+    def remember(self, item: int) -> None:
+        """The newest items; where there are too many, the newest makes room."""
+        if self.recent.full():
+            self.recent.get_nowait()
+            self.recent.task_done()
+        self.recent.put_nowait(item)
 
     async def read_recent(self) -> None:
         """Looks at the newest first, and so leaves the oldest lying."""
@@ -101,10 +116,19 @@ class Pipeline:
             await self.audit.get()
             self.audit.task_done()
 
+    async def write_log(self) -> None:
+        """All lines at once, now and then: nothing bounds this queue but the pace of `store`."""
+        while True:
+            await asyncio.sleep(0.5)
+            while not self.log.empty():
+                self.log.get_nowait()
+                self.log.task_done()
+
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """All that runs."""
         stages = [self.fetch(), self.parse(), self.parse(), self.tried_again()]
-        return [*stages, self.store(), self.store(), self.read_recent(), self.write_audit()]
+        sinks = [self.store(), self.store(), self.read_recent(), self.write_audit(), self.write_log()]
+        return [*stages, *sinks]
 
 
 # What the terminal shows ---------------------------------------------------------------------------------
@@ -136,27 +160,33 @@ def introduction(exporter: Exporter) -> str:
     """What to open."""
     page = exporter.url.removesuffix("/metrics") + "/"
     return (
-        f"bpexporter demo: fetch -> parse -> store; store slows down for {CYCLE * SLOW_SHARE:.0f} s "
+        f"bpexporter demo: fetch -> parse -> store; store is slow for {SLOW[1] - SLOW[0]:.0f} s "
         f"in every {CYCLE:.0f} s.\n  page      {page}\n  metrics   {exporter.url}\n"
         f"  try       curl -s {exporter.url} | grep stalled_seconds\n  Ctrl-C ends it.\n"
     )
 
 
-async def show(pipeline: Pipeline) -> None:
-    """Draw the queues again and again on a terminal; elsewhere print a line a second."""
-    drawn = 0
+def table(pipeline: Pipeline) -> list[str]:
+    """What a terminal shows: a line for each queue, and how `store` is."""
+    rows = [row(name, reading) for name, reading in snapshot().queues.items()]
+    return [*rows, f"store is {'slow' if pipeline.is_slow else 'well'}"]
+
+
+async def repaint(pipeline: Pipeline) -> None:
+    """Draw the table again and again in the same place."""
+    back = ""
     while True:
-        queues = dict(snapshot().queues)
-        if sys.stdout.isatty():
-            state = "store is slow" if pipeline.is_slow else "store is well"
-            lines = [*(row(name, reading) for name, reading in queues.items()), state]
-            back = f"\x1b[{drawn}A" if drawn else ""
-            print(back + "\n".join(f"\x1b[2K{line}" for line in lines), flush=True)
-            drawn = len(lines)
-            await asyncio.sleep(0.25)
-        else:
-            print(progress(queues), flush=True)
-            await asyncio.sleep(1)
+        lines = table(pipeline)
+        print(back + "\n".join(f"\x1b[2K{line}" for line in lines), flush=True)
+        back = f"\x1b[{len(lines)}A"
+        await asyncio.sleep(0.25)
+
+
+async def report(pipeline: Pipeline) -> None:
+    """Print a line a second."""
+    while True:
+        print(progress(dict(snapshot().queues)), flush=True)
+        await asyncio.sleep(1)
 
 
 def summary() -> str:
@@ -169,19 +199,31 @@ def summary() -> str:
     return "\n".join(["bpexporter demo ended:", *lines])
 
 
-async def live(seconds: float) -> None:
-    """Run the pipeline for `seconds`, or until Ctrl-C."""
-    pipeline = Pipeline()
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+def end_by_signal(ended: asyncio.Event) -> None:
+    """Ctrl-C and SIGTERM set `ended`, where the platform and the thread allow it."""
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
             loop.add_signal_handler(number, ended.set)
-    tasks = [asyncio.create_task(task) for task in [*pipeline.tasks(), show(pipeline)]]
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(ended.wait(), None if seconds == float("inf") else seconds)
+
+
+async def live(seconds: float) -> None:
+    """Run the pipeline for `seconds`, or until Ctrl-C; raises what a stage of it raises."""
+    pipeline, ended = Pipeline(), asyncio.Event()
+    end_by_signal(ended)
+    show = repaint if sys.stdout.isatty() else report
+    running = [*pipeline.tasks(), show(pipeline), ended.wait()]
+    tasks = [asyncio.ensure_future(task) for task in running]
+    done, _ = await asyncio.wait(
+        tasks, timeout=seconds if math.isfinite(seconds) else None, return_when=asyncio.FIRST_COMPLETED
+    )
+    closing = summary()  # before the tasks go: their cancelled puts are not the pipeline's
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+    print(closing, flush=True)
 
 
 def run(*, host: str, port: int, seconds: float) -> int:
@@ -192,5 +234,4 @@ def run(*, host: str, port: int, seconds: float) -> int:
     with start(host, port) as exporter:
         print(introduction(exporter), flush=True)
         asyncio.run(live(seconds))
-        print(summary(), flush=True)
     return 0

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from bpexporter import cli
+from bpexporter import __version__, cli
 from bpexporter.catalogue import METRICS
 
 
@@ -25,12 +25,48 @@ def test_metrics_lists_the_catalogue(capsys):
     assert all(metric.name in printed for metric in METRICS)
 
 
-@pytest.mark.parametrize("words", [["demo", "--port", "70000"], ["demo", "--seconds", "-1"], ["nothing"], []])
-def test_bad_words_exit_2(words):
-    """Words that make no sense are refused with exit code 2."""
+def test_metrics_as_markdown(capsys):
+    """`metrics --markdown` is a table with a row for each metric."""
+    assert cli.main(["metrics", "--markdown"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 2 + len(METRICS)
+    assert all(row.startswith("| ") and row.endswith(" |") for row in rows)
+
+
+def test_version(capsys):
+    """`--version` prints the version of the package."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"bpexporter {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("demo --port 70000", "--port: must be from 0 to 65535, not 70000"),
+        ("demo --port http", "--port: invalid port value: 'http'"),
+        ("demo --seconds -1", "--seconds: must be above 0, not -1"),
+        ("demo --seconds nan", "--seconds: must be above 0, not nan"),
+        ("demo --fast", "unrecognized arguments: --fast"),
+        ("metrics --markdown extra", "unrecognized arguments: extra"),
+        ("nothing", "invalid choice: 'nothing'"),
+        ("", "required: COMMAND"),
+    ],
+)
+def test_bad_words_exit_2(words, told, capsys):
+    """Words that make no sense are refused with exit code 2, and the message names them."""
     with pytest.raises(SystemExit) as refused:
-        cli.main(words)
+        cli.main(words.split())
     assert refused.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_gone_reader_is_quiet():
+    """A reader that goes away, as `| head -1` does, gets no traceback."""
+    script = f"{sys.executable} -m bpexporter demo --port 0 --seconds 3 | head -1"
+    done = subprocess.run(script, shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("bpexporter demo")
+    assert done.stderr == ""
 
 
 def test_port_in_use_is_one_line():
@@ -39,6 +75,7 @@ def test_port_in_use_is_one_line():
         done = call("demo", "--port", str(taken.getsockname()[1]), "--seconds", "1")
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("bpexporter: ")
 
 
 def test_demo_ends_by_itself():

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from needs import needs
 
-from bpexporter.catalogue import METRICS, Metric
+from bpexporter.catalogue import METRICS, Metric, metrics_of
 
 CONFIG = """
 global: {{scrape_interval: 1s, scrape_timeout: 1s}}
@@ -69,8 +69,9 @@ def ask(prometheus: str, query: str, *, seconds: float = 30) -> list[dict]:
             result = json.loads(get(url))["data"]["result"]
         except OSError:
             result = []
-        if result:
-            return list(result)
+        known = [sample for sample in result if sample["value"][1] != "NaN"]
+        if known:
+            return known
         time.sleep(0.2)
     return []
 
@@ -96,6 +97,32 @@ def test_every_metric_has_data(prometheus, metric: Metric):
     """Each metric of the catalogue answers the queries that its kind is made for."""
     empty = [query for query in QUERIES[metric.kind] if not ask(prometheus, query.format(name=metric.name))]
     assert empty == []
+
+
+def test_nothing_went_wrong(prometheus):
+    """Prometheus has no error to tell of its target, and no scrape has failed or lost a sample."""
+    assert ask(prometheus, "min_over_time(up[1m]) == 1")
+    assert ask(
+        prometheus, "scrape_samples_scraped > 0 and scrape_samples_scraped == scrape_samples_post_metric_relabeling"
+    )
+    targets = json.loads(get(f"{prometheus}/api/v1/targets"))["data"]["activeTargets"]
+    assert [(target["health"], target["lastError"]) for target in targets] == [("up", "")]
+
+
+MOVING = [metric for metric in metrics_of("queue") if metric.kind != "gauge"]
+
+
+@pytest.mark.parametrize("metric", MOVING, ids=lambda metric: metric.name)
+def test_every_count_grows(prometheus, metric: Metric):
+    """Each counter and histogram of queues grows while the demo runs: what Prometheus stores is no row of zeros."""
+    name = f"{metric.name}_count" if metric.kind == "histogram" else metric.name
+    assert ask(prometheus, f"max(increase({name}[1m])) > 0")
+
+
+@pytest.mark.parametrize("reason", ["full", "cancelled"])
+def test_refusals_show(prometheus, reason):
+    """Prometheus sees puts refused because a queue is full, and puts given up."""
+    assert ask(prometheus, f'sum(backpressure_queue_refused_puts_total{{reason="{reason}"}}) > 0')
 
 
 def test_stall_shows(prometheus):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bpexporter.catalogue import METRICS
 from bpexporter.cli import markdown_table
 
 README = Path(__file__).parent.parent / "README.md"
@@ -41,3 +42,14 @@ def test_python_blocks_run(number):
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_quickstart_has_five_lines():
+    """The quickstart, the first Python block, is at most five lines long."""
+    assert len(blocks("python")[0].splitlines()) <= 5
+
+
+def test_names_of_metrics_exist():
+    """Each full metric name that the README writes is one of the catalogue."""
+    written = set(re.findall(r"\b(?:backpressure|bpexporter)_[a-z_]+[a-z]\b", README.read_text()))
+    assert written - {metric.name for metric in METRICS} == set()

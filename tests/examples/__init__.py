@@ -1,0 +1,1 @@
+"""Small programs as people write them; each has one line that watches its queue."""

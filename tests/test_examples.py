@@ -1,0 +1,101 @@
+"""The example programs, run in virtual time: the readings say who was held up, and for how long."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import virtual_time
+from examples import flow_controlled_stream, monitored_queue, producer_consumer
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+def reading_of(hub, name):
+    """The reading of the queue `name`."""
+    return hub.snapshot().queues[name]
+
+
+def test_fast_producer_is_blocked(monkeypatch):
+    """The producer waits nearly all the time; the slow consumer never waits once it has begun."""
+    hub = virtual_time.run(producer_consumer.main(), monkeypatch)
+    orders = reading_of(hub, "orders")
+    # The 1st is taken at 0 s and the 4th put in at 0.03 s; each of the other 16 waits for a get, every 0.5 s.
+    assert (orders.puts, orders.gets, orders.unfinished_tasks) == (20, 20, 0)
+    assert orders.blocked_puts == 16
+    assert orders.put_blocked_seconds == pytest.approx(16 * 0.5 - 0.04 - 15 * 0.01)
+    assert orders.stalled_seconds == pytest.approx(orders.put_blocked_seconds)
+    assert orders.put_wait_seconds.sum == pytest.approx(orders.put_blocked_seconds)
+    assert orders.get_wait_seconds.sum == 0
+
+
+def test_stall_shows_while_it_lasts(monkeypatch):
+    """The stall of a producer whose consumer has hung is read while it goes on."""
+    seen = []
+
+    async def look() -> None:
+        program = asyncio.create_task(producer_consumer.main(work=3600))
+        await asyncio.sleep(10)
+        seen.append(producer_consumer.bpexporter.snapshot().queues["orders"])
+        program.cancel()
+
+    virtual_time.run(look(), monkeypatch)
+    assert seen[0].blocked_producers == 1
+    assert seen[0].longest_block_seconds == pytest.approx(10 - 0.04)
+    assert seen[0].stalled_seconds == pytest.approx(10 - 0.04)
+    assert seen[0].utilization_ratio == 1
+
+
+def test_sender_is_blocked(monkeypatch):
+    """The sender of the stream is held up by a receiver that takes four times as long."""
+    hub = virtual_time.run(flow_controlled_stream.main(), monkeypatch)
+    packets = reading_of(hub, "packets")
+    assert (packets.puts, packets.gets, packets.unfinished_tasks) == (20, 20, 0)
+    assert packets.blocked_puts > 10
+    assert 1 < packets.stalled_seconds < 20 * 0.2
+    assert packets.get_idle_seconds == pytest.approx(0)
+    assert packets.peak_utilization_ratio == 1
+
+
+def test_receiver_is_starved(monkeypatch):
+    """With a slow sender it is the receiver who waits, and the readings say so."""
+    hub = virtual_time.run(flow_controlled_stream.main(pause=0.2, work=0.05), monkeypatch)
+    packets = reading_of(hub, "packets")
+    assert (packets.blocked_puts, packets.put_blocked_seconds) == (0, 0)
+    assert packets.get_idle_seconds == pytest.approx(19 * 0.15)
+
+
+def test_monitor_reads_what_the_class_measured(monkeypatch):
+    """The one put that waits, the tenth, is counted with its 0.2 s, and the monitor has seen the queue fill."""
+    shown: list[str] = []
+    hub = virtual_time.run(monitored_queue.main(show=shown.append), monkeypatch)
+    jobs = reading_of(hub, "jobs")
+    assert jobs.blocked_puts == 1
+    assert jobs.put_blocked_seconds == pytest.approx(0.2)
+    assert shown[0].startswith("jobs: 20% full, 0 blocked")
+    assert any(line.startswith("jobs: 100% full") for line in shown)
+
+
+def test_monitor_sees_a_put_that_waits(monkeypatch):
+    """A put that is still waiting is shown as blocked, with its age, which a timer around it could not know."""
+    shown: list[str] = []
+    virtual_time.run(monitored_queue.main(show=shown.append, work=5, every=1), monkeypatch)
+    assert "jobs: 100% full, 1 blocked for 2.8 s, 2.8 s in all" in shown
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_each_has_one_line_added(path):
+    """Each example watches its queue by one line."""
+    lines = [line for line in path.read_text().splitlines() if "bpexporter.watch(" in line]
+    assert len(lines) == 1
+
+
+def test_example_runs_as_a_program():
+    """An example runs by itself, in real time."""
+    code = "import asyncio; from tests.examples import producer_consumer as it; asyncio.run(it.main(pause=0, work=0))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=EXAMPLES.parents[1], capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
