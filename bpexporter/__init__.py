@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import Hub, Snapshot, default_hub
-from bpexporter.ledgers import QueueReading
+from bpexporter.ledgers.readings import QueueReading
 from bpexporter.watching import snapshot, unwatch, watch
 
 if TYPE_CHECKING:

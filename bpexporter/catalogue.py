@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from bpexporter.clocks import BANDS
 from bpexporter.histogram import HistogramReading
-from bpexporter.ledgers import QueueReading
+from bpexporter.ledgers.readings import QueueReading
 
 Kind = Literal["gauge", "counter", "histogram"]
 Merge = Literal["sum", "max", "min"]

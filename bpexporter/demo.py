@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from bpexporter.ledgers import QueueReading
+from bpexporter.ledgers.readings import QueueReading
 from bpexporter.server import Exporter, start
 from bpexporter.watching import snapshot, watch
 

@@ -19,7 +19,7 @@ from bpexporter.catalogue import RESOURCES, ItselfReading, merge
 from bpexporter.clocks import PeakWindow
 from bpexporter.faults import faults
 from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
-from bpexporter.ledgers import QueueReading
+from bpexporter.ledgers.readings import QueueReading
 
 logger = logging.getLogger("bpexporter")
 
@@ -260,7 +260,7 @@ class Hub:
 
     def _with_peaks(self, entry: Entry, reading: Any) -> Any:
         peak = entry.peaks.read(self.clock()) if entry.peaks is not None else 0
-        if peak > (reading.peak_utilization_ratio or 0):
+        if peak and peak > (reading.peak_utilization_ratio or 0):
             return reading._replace(peak_utilization_ratio=peak)
         return reading
 

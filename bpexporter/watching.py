@@ -5,7 +5,6 @@ Floor 4.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from typing import Any, TypeVar
@@ -13,24 +12,24 @@ from typing import Any, TypeVar
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
 from bpexporter.hub import Hub, Snapshot, checked_name
-from bpexporter.instruments import queue as queues
 from bpexporter.instruments.queue import QueueInstrument
 
 T = TypeVar("T")
 
-# The first row whose type fits is taken: instrument, and where the ledger of an object is found.
-INSTRUMENTS: tuple[tuple[type, Any, Any], ...] = ((asyncio.Queue, QueueInstrument(), queues),)
+# The first whose types fit is taken.
+INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(),)
 
 _lock = threading.RLock()
 
 
-def _fitting(obj: object) -> tuple[Any, Any]:
-    for kind, instrument, module in INSTRUMENTS:
-        if issubclass(type(obj), kind):
-            return instrument, module
+def _fitting(obj: object) -> Any:
+    for instrument in INSTRUMENTS:
+        if issubclass(type(obj), instrument.types):
+            return instrument
+    watchable = ", ".join(instrument.watchable for instrument in INSTRUMENTS)
     raise TypeError(
-        f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is asyncio.Queue, "
-        "asyncio.PriorityQueue, asyncio.LifoQueue, and their subclasses"
+        f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {watchable}, "
+        "and their subclasses"
     )
 
 
@@ -44,13 +43,13 @@ def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     Raises ``TypeError`` for an object that cannot be watched or a name that is no string, ``ValueError`` for an
     empty name, one over 1,000 characters, or one that is not valid Unicode.
     """
-    instrument, module = _fitting(obj)
+    instrument = _fitting(obj)
     plain = checked_name(name)
     home = hubs.default_hub if hub is None else hub
     if not isinstance(home, Hub):
         raise TypeError(f"hub must be a bpexporter.Hub, not {type(hub).__name__}")
     with _lock:
-        ledger = module.ledger_of(obj)
+        ledger = instrument.ledger_of(obj)
         if ledger is not None and (ledger.home.hub, ledger.asked) == (home, plain):
             return obj
         if ledger is not None:
@@ -66,13 +65,13 @@ def unwatch(obj: T) -> T:
     An object that is not watched is left as it is. When the last one is unwatched, the methods of the standard
     library are back in place. Raises ``TypeError`` for an object that cannot be watched.
     """
-    instrument, module = _fitting(obj)
+    instrument = _fitting(obj)
     with _lock:
-        ledger = module.ledger_of(obj)
+        ledger = instrument.ledger_of(obj)
         if ledger is not None:
             _release(obj, ledger, instrument)
             if not any(hub.watches(instrument.kind) for hub in hubs.all_hubs()):
-                module.uninstall()
+                instrument.uninstall()
     return obj
 
 

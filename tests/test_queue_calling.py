@@ -6,6 +6,7 @@ import pytest
 
 from bpexporter import Hub, unwatch, watch
 from bpexporter.instruments import queue as queues
+from bpexporter.instruments import queue_originals as originals
 from bpexporter.instruments.queue_calling import calling
 from bpexporter.instruments.sources import fingerprint, is_known
 
@@ -14,7 +15,7 @@ from bpexporter.instruments.sources import fingerprint, is_known
 def hub(monkeypatch):
     """A hub on an interpreter whose source is not known."""
     queues.uninstall()  # other tests may have left watched queues behind
-    replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues._record_put, queues._record_get)}
+    replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues.record_put, queues.record_get)}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
     monkeypatch.setattr(queues, "KNOWN", False)
     hub = Hub()
@@ -63,9 +64,9 @@ async def test_shutdown_is_counted_once(hub):
     putter = asyncio.create_task(queue.put(2))
     await asyncio.sleep(0)
     queue.shutdown()
-    with pytest.raises(queues.QueueShutDown):
+    with pytest.raises(asyncio.QueueShutDown):
         await putter
-    with pytest.raises(queues.QueueShutDown):
+    with pytest.raises(asyncio.QueueShutDown):
         queue.put_nowait(3)
     assert hub.snapshot().queues["q"].refused_puts == (0, 0, 2)
     unwatch(queue)
@@ -73,7 +74,7 @@ async def test_shutdown_is_counted_once(hub):
 
 def test_source_of_this_interpreter_is_known():
     """The running interpreter's source is known, or no digest of its version is written down."""
-    assert queues.KNOWN or fingerprint(queues.RELIED_ON) not in queues.KNOWN_SOURCES.values()
+    assert originals.KNOWN or fingerprint(originals.RELIED_ON) not in originals.KNOWN_SOURCES.values()
 
 
 def test_changed_source_is_not_known():
@@ -82,5 +83,5 @@ def test_changed_source_is_not_known():
     def full(self):
         return self.qsize() > self._maxsize
 
-    changed = [full if method.__name__ == "full" else method for method in queues.RELIED_ON]
-    assert not is_known(changed, queues.KNOWN_SOURCES)
+    changed = [full if method.__name__ == "full" else method for method in originals.RELIED_ON]
+    assert not is_known(changed, originals.KNOWN_SOURCES)

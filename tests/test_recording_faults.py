@@ -8,7 +8,7 @@ import pytest
 from bpexporter import Hub, unwatch, watch
 from bpexporter.faults import faults
 
-RECORDING = ("ledgers.py", "clocks.py", "histogram.py")
+RECORDING = ("ledgers/queue.py", "clocks.py", "histogram.py")
 
 
 class Injected(Exception):

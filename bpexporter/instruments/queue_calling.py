@@ -12,7 +12,7 @@ from typing import Any
 
 from bpexporter.clocks import StallClock
 from bpexporter.faults import faults
-from bpexporter.ledgers import QueueLedger
+from bpexporter.ledgers.queue import QueueLedger
 
 ATTRIBUTE = "_bpexporter_ledger"
 
