@@ -17,7 +17,7 @@ def hub(monkeypatch):
     queues.uninstall()  # other tests may have left watched queues behind
     replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues.record_put, queues.record_get)}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
-    monkeypatch.setattr(queues, "KNOWN", False)
+    monkeypatch.setattr("bpexporter.instruments.queue_adopting.KNOWN", False)
     hub = Hub()
     yield hub
     queues.uninstall()
