@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import Hub, Snapshot, default_hub
-from bpexporter.ledgers.readings import QueueReading
+from bpexporter.ledgers.readings import LoopReading, QueueReading
 from bpexporter.watching import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = [
     "Collector",
     "Exporter",
     "Hub",
+    "LoopReading",
     "QueueReading",
     "Snapshot",
     "default_hub",
