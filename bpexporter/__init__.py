@@ -12,6 +12,7 @@ from bpexporter.ledgers.readings import LoopReading, QueueReading
 from bpexporter.watching import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
+    from bpexporter.auto import install, uninstall
     from bpexporter.collector import Collector
     from bpexporter.server import Exporter, mount, start
 
@@ -24,14 +25,20 @@ __all__ = [
     "QueueReading",
     "Snapshot",
     "default_hub",
+    "install",
     "mount",
     "snapshot",
     "start",
+    "uninstall",
     "unwatch",
     "watch",
 ]
 
-_LATER = {"Collector": "collector", "Exporter": "server", "mount": "server", "start": "server"}
+_LATER = {
+    **dict.fromkeys(("install", "uninstall"), "auto"),
+    **dict.fromkeys(("Exporter", "mount", "start"), "server"),
+    "Collector": "collector",
+}
 
 
 if not TYPE_CHECKING:  # a type checker is to complain of a name that is not there

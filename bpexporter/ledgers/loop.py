@@ -36,7 +36,7 @@ def present_run() -> weakref.ref[Any] | None:
     returns. asyncio and uvloop do so.
     """
     try:
-        return weakref.ref(sys.get_asyncgen_hooks().firstiter)  # type: ignore[arg-type]
+        return weakref.ref(sys.get_asyncgen_hooks().firstiter)
     except TypeError:  # somebody has set none, or one of his own
         return None
 
