@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bpexporter.auto import install, uninstall
     from bpexporter.collector import Collector
     from bpexporter.server import Exporter, mount, start
+    from bpexporter.triggers import Stall, Trigger, on_stall
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,9 +25,12 @@ __all__ = [
     "LoopReading",
     "QueueReading",
     "Snapshot",
+    "Stall",
+    "Trigger",
     "default_hub",
     "install",
     "mount",
+    "on_stall",
     "snapshot",
     "start",
     "uninstall",
@@ -36,6 +40,7 @@ __all__ = [
 
 _LATER = {
     **dict.fromkeys(("install", "uninstall"), "auto"),
+    **dict.fromkeys(("Stall", "Trigger", "on_stall"), "triggers"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server"),
     "Collector": "collector",
 }

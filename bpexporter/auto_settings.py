@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from bpexporter.auto_places import Place
+from bpexporter.functions import fitted
 from bpexporter.hub import Hub, default_hub
 
 # By setting: the variable of the environment that gives it.
@@ -77,25 +77,3 @@ def settings(hub: Hub | None, allow: Patterns, deny: Patterns, naming: Any) -> S
         deny=patterns(deny, "deny"),
         naming=None if naming is None else fitted(naming, 2),
     )
-
-
-def fitted(function: Callable[..., Any], most: int) -> Callable[..., Any]:
-    """`function`, called with as many of `most` arguments as it takes.
-
-    Raises ``TypeError`` where it needs more, or arguments that have no place.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins do not tell
-        return function
-    for count in range(most, -1, -1):
-        try:
-            signature.bind(*range(count))
-        except TypeError:
-            continue
-        return function if count == most else _first_arguments(function, count)
-    raise TypeError(f"{function!r} cannot be called with {most} arguments or fewer")
-
-
-def _first_arguments(function: Callable[..., Any], count: int) -> Callable[..., Any]:
-    return lambda *arguments: function(*arguments[:count])

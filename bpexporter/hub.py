@@ -214,6 +214,18 @@ class Hub:
             self._bury()
             return [ledger for entry in self._names[kind].values() for ledger in entry.members]
 
+    def kinds_of(self, name: str) -> list[str]:
+        """The kinds of which something is, or was, recorded under `name`."""
+        with self._lock:
+            return [kind for kind, names in self._names.items() if name in names]
+
+    def under(self, kind: str, name: str) -> tuple[Any, list[Any]]:
+        """What the members of `name` that are gone have left, and the ledgers of those that are alive."""
+        with self._lock:
+            self._bury()
+            entry = self._names[kind].get(name)
+            return (None, []) if entry is None else (entry.left, entry.members.copy())
+
     def watches(self, kind: str) -> bool:
         """Whether a live object of this kind is recorded here."""
         with self._lock:

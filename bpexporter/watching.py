@@ -43,6 +43,11 @@ def _fitting(obj: object) -> Any:
     )
 
 
+def ledger_of(obj: object) -> Any:
+    """The ledger of `obj`, ``None`` where it is not watched. Raises ``TypeError`` where it cannot be."""
+    return _fitting(obj).ledger_of(obj)
+
+
 def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     """Record `obj` under `name` from now on, and return it.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 import bpexporter
-from bpexporter.auto_settings import fitted
+from bpexporter.functions import fitted
 
 CONSTRUCTORS = {kind: vars(kind)["__init__"] for kind in (asyncio.Queue, asyncio.Semaphore, asyncio.StreamWriter)}
 

@@ -139,6 +139,10 @@ class QueueInstrument:
         """A reading of the queue at `now`; runs none of the host's code."""
         return ledger.read(self.levels(ledger), now)
 
+    def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
+        """Wall seconds with a blocked producer so far."""
+        return ledger.producers.read(now).stalled_seconds
+
     def close(self, ledger: QueueLedger, now: float) -> QueueReading:
         """The totals of a queue that is gone or no longer watched."""
         return ledger.read(None, now)
