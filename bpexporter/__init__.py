@@ -8,29 +8,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import Hub, Snapshot, default_hub
-from bpexporter.ledgers.readings import QueueReading
+from bpexporter.ledgers.readings import LoopReading, QueueReading
 from bpexporter.watching import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
+    from bpexporter.auto import install, uninstall
     from bpexporter.collector import Collector
     from bpexporter.server import Exporter, mount, start
+    from bpexporter.triggers import Stall, Trigger, on_stall
 
 __version__ = "0.1.0"
 __all__ = [
     "Collector",
     "Exporter",
     "Hub",
+    "LoopReading",
     "QueueReading",
     "Snapshot",
+    "Stall",
+    "Trigger",
     "default_hub",
+    "install",
     "mount",
+    "on_stall",
     "snapshot",
     "start",
+    "uninstall",
     "unwatch",
     "watch",
 ]
 
-_LATER = {"Collector": "collector", "Exporter": "server", "mount": "server", "start": "server"}
+_LATER = {
+    **dict.fromkeys(("install", "uninstall"), "auto"),
+    **dict.fromkeys(("Stall", "Trigger", "on_stall"), "triggers"),
+    **dict.fromkeys(("Exporter", "mount", "start"), "server"),
+    "Collector": "collector",
+}
 
 
 if not TYPE_CHECKING:  # a type checker is to complain of a name that is not there

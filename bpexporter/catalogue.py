@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from bpexporter.clocks import BANDS
 from bpexporter.histogram import HistogramReading
-from bpexporter.ledgers.readings import QueueReading
+from bpexporter.ledgers.readings import LoopReading, QueueReading
 
 Kind = Literal["gauge", "counter", "histogram"]
 Merge = Literal["sum", "max", "min"]
@@ -35,8 +35,8 @@ class ItselfReading(NamedTuple):
     """Objects whose name was folded into ``__other__``, by kind."""
 
 
-RESOURCES = ("queue",)
-READINGS: dict[str, type[Any]] = {"queue": QueueReading, "itself": ItselfReading}
+RESOURCES = ("queue", "loop")
+READINGS: dict[str, type[Any]] = {"queue": QueueReading, "loop": LoopReading, "itself": ItselfReading}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,7 @@ def _declare(subject: str, prefix: str) -> Callable[..., Metric]:
 
 
 _queue = _declare("queue", "backpressure_queue_")
+_loop = _declare("loop", "backpressure_loop_")
 _itself = _declare("itself", "bpexporter_")
 
 QUEUE_METRICS: tuple[Metric, ...] = (
@@ -192,6 +193,23 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     ),
 )  # fmt: skip
 
+LOOP_METRICS: tuple[Metric, ...] = (
+    _loop(
+        "lag_seconds", "histogram", "seconds", "lag_seconds",
+        "How late the loop ran a timer, asked for every 0.1 to 0.5 s.",
+        "Something holds the loop: a callback that does not give way, a busy machine, or the GIL.",
+    ),
+    _loop(
+        "stalled_seconds_total", "counter", "seconds", "stalled_seconds",
+        "Seconds that the loop was late, over 2 ms each time, the present stall included.",
+        "Its rate is the share of time in which the loop was stuck; nothing of the program ran.",
+    ),
+    _loop(
+        "tasks", "gauge", "tasks", "tasks", "Tasks of the loop that are not done.",
+        "Growing without end: tasks are made faster than they end, or they hang.",
+    ),
+)  # fmt: skip
+
 ITSELF_METRICS: tuple[Metric, ...] = (
     _itself(
         "build_info", "gauge", "", "build_info", "1, with the version of bpexporter as a label.",
@@ -218,7 +236,7 @@ ITSELF_METRICS: tuple[Metric, ...] = (
     ),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = QUEUE_METRICS + ITSELF_METRICS
+METRICS: tuple[Metric, ...] = QUEUE_METRICS + LOOP_METRICS + ITSELF_METRICS
 
 
 def metrics_of(subject: str) -> tuple[Metric, ...]:

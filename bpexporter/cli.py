@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from bpexporter import __version__
 from bpexporter.catalogue import METRICS, Metric
+from bpexporter.cli_run import port, run_under_watch, split, word_run
 
 DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
@@ -23,14 +24,6 @@ def seconds(text: str) -> float:
     value = float(text)
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"must be above 0, not {text}")
-    return value
-
-
-def port(text: str) -> int:
-    """`text` as a port, for argparse."""
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
     return value
 
 
@@ -79,12 +72,16 @@ def parser() -> argparse.ArgumentParser:
         "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
+    word_run(commands)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    options = parser().parse_args(arguments)
+    own, program = split(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(own)
+    if options.command == "run":
+        return run_under_watch(options, program)
     try:
         code = int(options.call(options))
         sys.stdout.flush()

@@ -19,7 +19,7 @@ from bpexporter.catalogue import RESOURCES, ItselfReading, merge
 from bpexporter.clocks import PeakWindow
 from bpexporter.faults import faults
 from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
-from bpexporter.ledgers.readings import QueueReading
+from bpexporter.ledgers.readings import LoopReading, QueueReading
 
 logger = logging.getLogger("bpexporter")
 
@@ -106,6 +106,11 @@ class Snapshot(NamedTuple):
         """The reading of each queue name."""
         return self.kinds["queue"]
 
+    @property
+    def loops(self) -> Mapping[str, LoopReading]:
+        """The reading of each loop name."""
+        return self.kinds["loop"]
+
 
 def checked_name(name: object) -> str:
     """`name` as a plain `str`.
@@ -181,6 +186,46 @@ class Hub:
         with self._lock:
             self._fold(ledger)
 
+    def note(self, ledger: Ledger) -> None:
+        """`ledger` is at its end; the next reading folds it. Takes no lock."""
+        self._dead.append(ledger)
+
+    def move(self, ledger: Ledger, name: str) -> None:
+        """`ledger` goes on under `name`, with all that it has counted."""
+        with self._lock:
+            self._leave(ledger)
+            self._entry(ledger.instrument.kind, name).add(ledger)
+            ledger.asked = name
+
+    def discard(self, ledger: Ledger) -> None:
+        """`ledger` records no more, and what it has counted is of no interest."""
+        with self._lock:
+            self._leave(ledger)
+            ledger.retired, ledger.owner = True, None
+
+    def _leave(self, ledger: Ledger) -> None:
+        entry = ledger.home
+        if entry.drop(ledger) and not entry.members and entry.left is None:
+            self._names[ledger.instrument.kind].pop(entry.name, None)
+
+    def members(self, kind: str) -> list[Any]:
+        """The ledgers of all live objects of this kind."""
+        with self._lock:
+            self._bury()
+            return [ledger for entry in self._names[kind].values() for ledger in entry.members]
+
+    def kinds_of(self, name: str) -> list[str]:
+        """The kinds of which something is, or was, recorded under `name`."""
+        with self._lock:
+            return [kind for kind, names in self._names.items() if name in names]
+
+    def under(self, kind: str, name: str) -> tuple[Any, list[Any]]:
+        """What the members of `name` that are gone have left, and the ledgers of those that are alive."""
+        with self._lock:
+            self._bury()
+            entry = self._names[kind].get(name)
+            return (None, []) if entry is None else (entry.left, entry.members.copy())
+
     def watches(self, kind: str) -> bool:
         """Whether a live object of this kind is recorded here."""
         with self._lock:
@@ -226,6 +271,8 @@ class Hub:
 
     def snapshot(self) -> Snapshot:
         """All readings now. May be called from any thread; runs none of the application's code."""
+        for prepare in before_reading:
+            prepare()
         with self._turn:
             return self._snapshot()
 
@@ -285,6 +332,9 @@ class Hub:
                 ledger.instrument.restart(ledger, self.clock())
                 self.add(obj, name, ledger, ledger.instrument)
 
+
+# Called before each reading, on the thread that reads.
+before_reading: list[Callable[[], None]] = []
 
 _hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
 default_hub = Hub()

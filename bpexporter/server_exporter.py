@@ -27,6 +27,7 @@ from bpexporter.server_connections import (
     turns,
 )
 from bpexporter.server_worker import workers
+from bpexporter.watching import OWN_THREADS
 
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
@@ -144,6 +145,8 @@ class Exporter:
     # On the thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        ident = threading.get_ident()
+        OWN_THREADS.add(ident)
         try:
             with asyncio.Runner(debug=False, loop_factory=partial(make_loop, self._selector)) as runner:
                 self._loop = runner.get_loop()
@@ -153,6 +156,7 @@ class Exporter:
             if self._ready.is_set():
                 logger.warning("the exporter at %s has ended: %s", self.url, type(error).__name__)
         finally:
+            OWN_THREADS.discard(ident)
             self._ready.set()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:

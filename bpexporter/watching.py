@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
+from asyncio.events import _get_running_loop
 from typing import Any, TypeVar
 
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
 from bpexporter.hub import Hub, Snapshot, checked_name
+from bpexporter.instruments.loop import LoopInstrument, name_of
 from bpexporter.instruments.queue import QueueInstrument
 
 T = TypeVar("T")
 
 # The first whose types fit is taken.
-INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(),)
+LOOPS = LoopInstrument()
+INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(), LOOPS)
 
 _lock = threading.RLock()
+
+
+class Automatic(str):
+    """A name that nobody asked for: one that somebody asks for takes its place."""
+
+    __slots__ = ()
 
 
 def _fitting(obj: object) -> Any:
@@ -33,12 +43,18 @@ def _fitting(obj: object) -> Any:
     )
 
 
+def ledger_of(obj: object) -> Any:
+    """The ledger of `obj`, ``None`` where it is not watched. Raises ``TypeError`` where it cannot be."""
+    return _fitting(obj).ledger_of(obj)
+
+
 def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     """Record `obj` under `name` from now on, and return it.
 
     Works in place: the object, its class, its waiting callers and its behaviour stay. Objects that share a name
     are its members. Watching again under the same name changes nothing; under another name, or in another
-    `hub` (default: the process-wide one), what was counted stays with the old name.
+    `hub` (default: the process-wide one), what was counted stays with the old name, unless that was found by
+    `install()`. The loop that runs is watched as well, as any loop that a watched object is found to belong to.
 
     Raises ``TypeError`` for an object that cannot be watched or a name that is no string, ``ValueError`` for an
     empty name, one over 1,000 characters, or one that is not valid Unicode.
@@ -49,14 +65,36 @@ def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     if not isinstance(home, Hub):
         raise TypeError(f"hub must be a bpexporter.Hub, not {type(hub).__name__}")
     with _lock:
-        ledger = instrument.ledger_of(obj)
-        if ledger is not None and (ledger.home.hub, ledger.asked) == (home, plain):
-            return obj
-        if ledger is not None:
-            _release(obj, ledger, instrument)
-        ledger = instrument.attach(obj, bounds=home.buckets, clock=home.clock)
-        home.add(obj, plain, ledger, instrument)
+        _record(obj, plain, home, instrument)
     return obj
+
+
+def watch_automatically(obj: object, name: str, home: Hub) -> None:
+    """Record `obj` in `home` under a name that nobody asked for, unless it is recorded already."""
+    instrument = _fitting(obj)
+    with _lock:
+        if instrument.ledger_of(obj) is None:
+            _record(obj, Automatic(checked_name(name)), home, instrument)
+
+
+def _record(obj: object, name: str, home: Hub, instrument: Any) -> None:
+    ledger = instrument.ledger_of(obj)
+    if ledger is not None and _goes_on(ledger, name, home):
+        return
+    if ledger is not None:
+        _release(obj, ledger, instrument)
+    ledger = instrument.attach(obj, bounds=home.buckets, clock=home.clock)
+    home.add(obj, name, ledger, instrument)
+    if instrument is not LOOPS:
+        _find_loop(obj, ledger, home)
+
+
+def _goes_on(ledger: Any, name: str, home: Hub) -> bool:
+    if ledger.home.hub is not home:
+        return False
+    if ledger.asked != name and isinstance(ledger.asked, Automatic):
+        home.move(ledger, name)
+    return bool(ledger.asked == name)
 
 
 def unwatch(obj: T) -> T:
@@ -70,14 +108,93 @@ def unwatch(obj: T) -> T:
         ledger = instrument.ledger_of(obj)
         if ledger is not None:
             _release(obj, ledger, instrument)
-            if not any(hub.watches(instrument.kind) for hub in hubs.all_hubs()):
-                instrument.uninstall()
+            _clear(instrument)
     return obj
 
 
+def _clear(instrument: Any) -> None:
+    """Put the originals back where nothing of this kind is watched, and leave the loops where nothing at all is."""
+    if not _watched(instrument.kind):
+        instrument.uninstall()
+    if not any(_watched(one.kind) for one in INSTRUMENTS if one is not LOOPS):
+        for ledger in [one for hub in hubs.all_hubs() for one in hub.members(LOOPS.kind)]:
+            if isinstance(ledger.asked, Automatic):
+                _release_member(ledger)
+
+
+def _watched(kind: str) -> bool:
+    return any(hub.watches(kind) for hub in hubs.all_hubs())
+
+
+def unwatch_all() -> None:
+    """Record nothing more, in no hub: the methods of the standard library are back in place."""
+    with _lock:
+        for instrument in INSTRUMENTS:
+            for hub in hubs.all_hubs():
+                for ledger in hub.members(instrument.kind):
+                    _release_member(ledger)
+            instrument.uninstall()
+
+
+def _release_member(ledger: Any) -> None:
+    obj = ledger.owner() if ledger.owner is not None else None
+    if obj is not None:
+        _release(obj, ledger, ledger.instrument)
+
+
 def _release(obj: object, ledger: Any, instrument: Any) -> None:
-    ledger.home.hub.remove(ledger)
+    if isinstance(ledger.asked, Automatic) and instrument is not LOOPS:
+        ledger.home.hub.discard(ledger)
+    else:
+        ledger.home.hub.remove(ledger)
     instrument.detach(obj)
+
+
+# Loops that own something watched -------------------------------------------------------------------------
+
+# Ledgers of objects made outside every loop: asyncio binds them to one when somebody first waits in them.
+_loopless: weakref.WeakSet[Any] = weakref.WeakSet()
+# Threads of our own, by their ident: what runs there is not the application's.
+OWN_THREADS: set[int] = set()
+
+
+def _find_loop(obj: object, ledger: Any, home: Hub) -> None:
+    try:
+        loop = _get_running_loop()
+        if loop is None:
+            _loopless.add(ledger)
+        else:
+            _watch_loop(loop, threading.get_ident(), home)
+    except Exception as error:
+        faults.swallow(error, "finding a loop")
+
+
+def _watch_loop(loop: Any, ident: int | None, home: Hub) -> None:
+    if LOOPS.ledger_of(loop) is None and LOOPS.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
+        _record(loop, Automatic(name_of(ident)), home, LOOPS)
+
+
+def find_loops() -> None:
+    """Watch the loops to which objects made outside every loop have been bound since."""
+    if not _loopless:
+        return
+    with _lock:
+        for ledger in list(_loopless):
+            obj = ledger.owner() if ledger.owner is not None else None
+            loop = getattr(obj, "__dict__", {}).get("_loop")
+            if loop is not None and not ledger.retired:
+                _loopless.discard(ledger)
+                _bound(loop, ledger.home.hub)
+
+
+def _bound(loop: Any, home: Hub) -> None:
+    try:
+        _watch_loop(loop, getattr(loop, "_thread_id", None), home)
+    except Exception as error:
+        faults.swallow(error, "finding a loop")
+
+
+hubs.before_reading.append(find_loops)
 
 
 def snapshot(*, hub: Hub | None = None) -> Snapshot:
@@ -92,6 +209,7 @@ def _after_fork() -> None:
     """A forked child counts from zero, with locks of its own."""
     global _lock
     _lock = threading.RLock()
+    OWN_THREADS.clear()
     faults.reset()
     for hub in hubs.all_hubs():
         hub.restart()

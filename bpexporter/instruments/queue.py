@@ -96,6 +96,8 @@ def is_exact(queue: Any) -> bool:
     return kind in ORDERS and all(own) and type(queue._maxsize) in (int, float, bool)
 
 
+# Reading the length of one of these runs no code of the host's.
+CONTAINERS = (deque, list, dict, set)
 self_less = object()  # never a method
 
 
@@ -103,6 +105,12 @@ def is_visible(kind: type) -> bool:
     """Whether the levels of such a queue can be read from any thread without running its own code."""
     classes = kind.__mro__[: kind.__mro__.index(asyncio.Queue)]
     return not any(name in vars(one) for one in classes if one not in ORDERS for name in HIDING)
+
+
+def first_depth(queue: Any) -> int:
+    """Items waiting in a queue that may not be through its constructor yet: the host's own code is not ready."""
+    container = vars(queue).get("_queue")
+    return len(container) if type(container) in CONTAINERS else depth_of(queue)
 
 
 class QueueInstrument:
@@ -123,7 +131,7 @@ class QueueInstrument:
     def attach(self, queue: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
         """Give `queue` a ledger and go on with the callers that wait in it already."""
         install()
-        levels = Levels(depth_of(queue), finite(queue._maxsize), queue._unfinished_tasks)
+        levels = Levels(first_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
         ledger = QueueLedger(
             order=order_of(type(queue)),
             visible=is_visible(type(queue)),
@@ -148,12 +156,16 @@ class QueueInstrument:
         if not ledger.visible:
             return Levels(ledger.depth, ledger.capacity, max(0, ledger.puts - ledger.gets))
         container = queue._queue
-        depth = len(container) if type(container) in (deque, list, dict, set) else ledger.depth
+        depth = len(container) if type(container) in CONTAINERS else ledger.depth
         return Levels(depth, finite(queue._maxsize), queue._unfinished_tasks)
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
         return ledger.read(self.levels(ledger), now)
+
+    def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
+        """Wall seconds with a blocked producer so far."""
+        return ledger.producers.read(now).stalled_seconds
 
     def close(self, ledger: QueueLedger, now: float) -> QueueReading:
         """The totals of a queue that is gone or no longer watched."""

@@ -57,3 +57,14 @@ class QueueReading(NamedTuple):
     """Seconds that the item longest known to be waiting has waited, a lower bound."""
     unfinished_tasks: int | None
     """Items put and not yet done."""
+
+
+class LoopReading(NamedTuple):
+    """One event loop, or the loops of one name, at one moment."""
+
+    lag_seconds: HistogramReading
+    """Seconds that a timer of the loop ran late, every 0.1 to 0.5 s."""
+    stalled_seconds: float
+    """Seconds that timers ran late in all, over 2 ms each; the present stall included."""
+    tasks: int
+    """Tasks of the loop that are not done."""

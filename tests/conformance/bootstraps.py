@@ -31,6 +31,25 @@ def watched() -> Counted:
     return counted
 
 
+def installed() -> Counted:
+    """Everything is watched as soon as it is made, under the names that are found by themselves."""
+    import bpexporter
+
+    bpexporter.install()
+    return summed
+
+
+def summed() -> dict[str, Any]:
+    """The plain numbers of all names together, by metric."""
+    import bpexporter
+    from bpexporter.catalogue import METRICS, merge
+
+    kinds = bpexporter.snapshot().kinds
+    readings = {kind: merge(kind, list(named.values())) for kind, named in kinds.items() if named}
+    values = {m.name: getattr(readings.get(m.subject), m.field, None) for m in METRICS}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
+
+
 def counted() -> dict[str, Any]:
     """The plain numbers of the queues' common name, and of bpexporter itself, by metric."""
     import bpexporter
