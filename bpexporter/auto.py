@@ -61,7 +61,7 @@ def install(
         _wanted.clear()
         for instrument in INSTRUMENTS:
             if instrument is not LOOPS:
-                for kind in instrument.types:
+                for kind in instrument.constructed:
                     _hook(kind)
 
 

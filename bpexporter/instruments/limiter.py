@@ -112,7 +112,7 @@ class LimiterInstrument:
     """Watches `asyncio.Semaphore`, `asyncio.BoundedSemaphore` and subclasses."""
 
     kind = "limiter"
-    types = (asyncio.Semaphore,)
+    types = constructed = (asyncio.Semaphore,)
     watchable = "asyncio.Semaphore, asyncio.BoundedSemaphore"
 
     def ledger_of(self, semaphore: Any) -> LimiterLedger | None:

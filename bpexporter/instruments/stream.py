@@ -45,6 +45,7 @@ class StreamInstrument:
     """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
 
     kind = "stream"
+    constructed = (asyncio.StreamWriter,)  # a transport is not watched by itself: its writer is
     watchable = "asyncio.StreamWriter, transports that write"
 
     def __init__(self) -> None:
