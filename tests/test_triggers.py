@@ -265,7 +265,7 @@ async def test_wrong_arguments_are_refused(wrong, error):
 
 async def test_resources_that_there_are_not(hub):
     """What cannot be watched, what is not watched and names that nobody has are refused."""
-    with pytest.raises(TypeError, match="cannot watch builtins.dict"):
+    with pytest.raises(TypeError, match=r"cannot watch builtins\.dict"):
         bpexporter.on_stall({}, call=print)
     with pytest.raises(LookupError, match="this Queue is not watched"):
         bpexporter.on_stall(asyncio.Queue(), call=print)
