@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import Hub, Snapshot, default_hub
-from bpexporter.ledgers.readings import LoopReading, QueueReading
+from bpexporter.ledgers.readings import LimiterReading, LoopReading, QueueReading, StreamReading
 from bpexporter.watching import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ __all__ = [
     "Collector",
     "Exporter",
     "Hub",
+    "LimiterReading",
     "LoopReading",
     "QueueReading",
     "Snapshot",
     "Stall",
+    "StreamReading",
     "Trigger",
     "default_hub",
     "install",

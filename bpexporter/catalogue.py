@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from bpexporter.clocks import BANDS
 from bpexporter.histogram import HistogramReading
-from bpexporter.ledgers.readings import LoopReading, QueueReading
+from bpexporter.ledgers.readings import LimiterReading, LoopReading, QueueReading, StreamReading
 
 Kind = Literal["gauge", "counter", "histogram"]
 Merge = Literal["sum", "max", "min"]
@@ -35,8 +35,14 @@ class ItselfReading(NamedTuple):
     """Objects whose name was folded into ``__other__``, by kind."""
 
 
-RESOURCES = ("queue", "loop")
-READINGS: dict[str, type[Any]] = {"queue": QueueReading, "loop": LoopReading, "itself": ItselfReading}
+RESOURCES = ("queue", "stream", "limiter", "loop")
+READINGS: dict[str, type[Any]] = {
+    "queue": QueueReading,
+    "stream": StreamReading,
+    "limiter": LimiterReading,
+    "loop": LoopReading,
+    "itself": ItselfReading,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +98,8 @@ def _declare(subject: str, prefix: str) -> Callable[..., Metric]:
 
 
 _queue = _declare("queue", "backpressure_queue_")
+_stream = _declare("stream", "backpressure_stream_")
+_limiter = _declare("limiter", "backpressure_limiter_")
 _loop = _declare("loop", "backpressure_loop_")
 _itself = _declare("itself", "bpexporter_")
 
@@ -193,6 +201,146 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     ),
 )  # fmt: skip
 
+STREAM_METRICS: tuple[Metric, ...] = (
+    _stream(
+        "open_writers", "gauge", "writers", "open_writers", "Writers that are open.",
+        "Growing without end: connections are made and never closed.",
+    ),
+    _stream(
+        "paused_writers", "gauge", "writers", "paused_writers", "Writers over their high-water mark now.",
+        "Peers read more slowly than the application writes.",
+    ),
+    _stream(
+        "buffered_bytes", "gauge", "bytes", "buffered_bytes", "Bytes in asyncio's write buffers.",
+        "What the kernel does not take; memory of the application.",
+    ),
+    _stream(
+        "buffer_limit_bytes", "gauge", "bytes", "buffer_limit_bytes", "Sum of the high-water marks.",
+        "Changes only with writers or configuration.",
+    ),
+    _stream(
+        "utilization_ratio", "gauge", "ratio", "utilization_ratio",
+        "Worst writer's buffer divided by its high-water mark.",
+        "Over 1 after one large write is normal; to stay there while unheeded writes grow is not.", merge="max",
+    ),
+    _stream(
+        "peak_utilization_ratio", "gauge", "ratio", "peak_utilization_ratio",
+        "Highest buffer divided by high-water mark of the last 60 s, whoever scrapes and how often.",
+        "Far above the present utilisation: bursts that a scrape does not see.", merge="max",
+    ),
+    _stream(
+        "drain_seconds", "histogram", "seconds", "drain_seconds", "Time in each completed drain().",
+        "Writers are held up: the peer, or the way to it, is too slow.",
+    ),
+    _stream(
+        "blocked_drains_total", "counter", "drains", "blocked_drains",
+        "Drains that had to wait, counted when the wait begins.", "The buffer is over its mark more often.",
+    ),
+    _stream(
+        "drain_blocked_seconds_total", "counter", "seconds", "drain_blocked_seconds",
+        "Writer-seconds blocked in drain(), present ones included.",
+        "Its rate is the mean number of blocked writers.",
+    ),
+    _stream(
+        "stalled_seconds_total", "counter", "seconds", "stalled_seconds",
+        "Wall seconds with at least one blocked writer, the present stall included.",
+        "Its rate is the share of time in which somebody was held up.",
+    ),
+    _stream(
+        "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
+        "Age of the oldest drain that is still blocked; 0 when none is.",
+        "Growing second by second: the peer takes nothing.", merge="max",
+    ),
+    _stream(
+        "paused_seconds_total", "counter", "seconds", "paused_seconds",
+        "Writer-seconds over the high-water mark, whether or not anybody drains.",
+        "Peers are slow; compare with the time blocked in drain(), which is the part that was heeded.",
+    ),
+    _stream(
+        "written_bytes_total", "counter", "bytes", "written_bytes", "Bytes handed to write() and writelines().",
+        "Its rate is the throughput that the application asks for.",
+    ),
+    _stream(
+        "unheeded_writes_total", "counter", "writes", "unheeded_writes", "Writes while paused: backpressure ignored.",
+        "Somebody writes without drain(): memory is the only limit.",
+    ),
+    _stream(
+        "unheeded_bytes_total", "counter", "bytes", "unheeded_bytes", "Bytes written while paused.",
+        "How much of the buffer nobody has asked leave for.",
+    ),
+    _stream(
+        "kernel_unsent_bytes", "gauge", "bytes", "kernel_unsent_bytes",
+        "Bytes in the kernel that the peer has not yet taken (Linux TCP).",
+        "A backlog that asyncio does not see; drain() returns at once while it grows.",
+    ),
+    _stream(
+        "tcp_busy_seconds_total", "counter", "seconds", "tcp_busy_seconds",
+        "Seconds in which TCP had something to send (Linux).", "Its rate is the mean number of sending writers.",
+    ),
+    _stream(
+        "tcp_limited_seconds_total", "counter", "seconds", "tcp_limited_seconds",
+        "Of the sending time, that limited by the peer's window (receiver) or by the send buffer (send_buffer).",
+        "receiver: the peer does not read. send_buffer: the kernel's buffer is too small for the way.",
+        split="cause", parts=("receiver", "send_buffer"),
+    ),
+)  # fmt: skip
+
+LIMITER_METRICS: tuple[Metric, ...] = (
+    _limiter(
+        "members", "gauge", "limiters", "members", "Live semaphores of this name.",
+        "Growing without end: semaphores are made and never dropped.",
+    ),
+    _limiter(
+        "capacity_permits", "gauge", "permits", "capacity_permits", "Sum of the permits.",
+        "Changes only with members; a release too many makes a plain semaphore larger.",
+    ),
+    _limiter(
+        "in_use_permits", "gauge", "permits", "in_use_permits", "Permits that are held.",
+        "More work at once, or work that takes longer.",
+    ),
+    _limiter(
+        "utilization_ratio", "gauge", "ratio", "utilization_ratio", "Highest in use divided by capacity, 0 to 1.",
+        "At 0.8 and over the limiter is saturated; at 1 the next acquire waits.", merge="max",
+    ),
+    _limiter(
+        "peak_utilization_ratio", "gauge", "ratio", "peak_utilization_ratio",
+        "Highest utilisation reached in the last 60 s, whoever scrapes and how often.",
+        "Far above the present utilisation: bursts that a scrape does not see.", merge="max",
+    ),
+    _limiter(
+        "acquire_wait_seconds", "histogram", "seconds", "acquire_wait_seconds",
+        "How long each acquire that got a permit had waited; 0 when one was free.",
+        "Tasks are held up: permits are held too long, or there are too few.",
+    ),
+    _limiter(
+        "blocked_acquires_total", "counter", "acquires", "blocked_acquires",
+        "Acquires that had to wait, counted when the wait begins.", "No permit is free more often.",
+    ),
+    _limiter(
+        "acquire_blocked_seconds_total", "counter", "seconds", "acquire_blocked_seconds",
+        "Task-seconds blocked, those still blocked included.", "Its rate is the mean number of blocked tasks.",
+    ),
+    _limiter(
+        "stalled_seconds_total", "counter", "seconds", "stalled_seconds",
+        "Wall seconds with at least one blocked task, the present stall included.",
+        "Its rate is the share of time in which somebody was held up.",
+    ),
+    _limiter(
+        "waiting_tasks", "gauge", "tasks", "waiting_tasks", "Tasks that wait for a permit now.",
+        "Held up right now; look at what the holders of the permits do.",
+    ),
+    _limiter(
+        "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
+        "Age of the oldest acquire that is still blocked; 0 when none is.",
+        "Growing second by second: no permit comes back.", merge="max",
+    ),
+    _limiter(
+        "refused_acquires_total", "counter", "acquires", "refused_acquires",
+        "Acquires given up: cancelled, time-outs included.", "Work is being lost or shed.",
+        split="reason", parts=("cancelled",),
+    ),
+)  # fmt: skip
+
 LOOP_METRICS: tuple[Metric, ...] = (
     _loop(
         "lag_seconds", "histogram", "seconds", "lag_seconds",
@@ -236,7 +384,7 @@ ITSELF_METRICS: tuple[Metric, ...] = (
     ),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = QUEUE_METRICS + LOOP_METRICS + ITSELF_METRICS
+METRICS: tuple[Metric, ...] = QUEUE_METRICS + STREAM_METRICS + LIMITER_METRICS + LOOP_METRICS + ITSELF_METRICS
 
 
 def metrics_of(subject: str) -> tuple[Metric, ...]:

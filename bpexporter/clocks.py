@@ -95,15 +95,15 @@ MID, HIGH = 0.5, 0.8
 class Band:
     """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "index", "lower", "next_put", "up", "upper")
+    __slots__ = ("down", "index", "lower", "room", "up", "upper")
 
     def __init__(self, index: int, lower: int, upper: int) -> None:
         self.index = index
         self.lower = lower
         self.upper = upper
-        # The depth at which a put has to be looked at. In `full` that is each: the host must have changed the
-        # capacity, or there would be no room.
-        self.next_put = 0 if index == len(BANDS) - 1 else upper
+        # The depth from which a put leads out of the band. In `full` each has to be looked at: the host must have
+        # changed the capacity, or there would be no room.
+        self.room = -1 if index == len(BANDS) - 1 else upper - 1
         self.up = self
         self.down = self
 
@@ -119,8 +119,8 @@ def first_depth(capacity: float, share: float) -> int:
 def band_starts(capacity: float) -> tuple[int, ...]:
     """The lowest depth of each band; a band that starts where the next one does is never entered."""
     if not 0 < capacity < INFINITY:
-        return -DEEP, 1, DEEP, DEEP, DEEP
-    return -DEEP, 1, *(first_depth(capacity, share) for share in (MID, HIGH, 1))
+        return 0, 1, DEEP, DEEP, DEEP
+    return 0, 1, *(first_depth(capacity, share) for share in (MID, HIGH, 1))
 
 
 @lru_cache(maxsize=256)

@@ -86,8 +86,8 @@ class _Template(NamedTuple):
 def _bounds(snapshot: Snapshot, metric: Metric) -> tuple[float, ...]:
     if metric.kind != "histogram":
         return ()
-    reading = next(iter(snapshot.kinds[metric.subject].values()), None)
-    return getattr(reading, metric.field).bounds if reading is not None else ()
+    values = (getattr(reading, metric.field) for reading in snapshot.kinds[metric.subject].values())
+    return next((value.bounds for value in values if value is not None), ())
 
 
 @lru_cache(maxsize=512)

@@ -67,12 +67,16 @@ def checked_buckets(buckets: Iterable[float]) -> tuple[float, ...]:
 
 
 class Durations:
-    """The durations of one ledger; zero ones are not fed but known by their number."""
+    """The durations of one ledger; those of the first bucket are not kept but known by their number."""
 
-    __slots__ = ("bounds", "busy", "counts", "raw", "total")
+    __slots__ = ("bounds", "brief", "briefly", "busy", "counts", "raw", "total")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
+        # Up to here a duration falls into the first bucket, as zero does. Which of those there were is known by
+        # their number; the feeding path adds their seconds to `briefly` and keeps nothing.
+        self.brief = bounds[0]
+        self.briefly = 0.0
         self.raw: list[float] = []
         self.counts: list[int] | None = None
         self.total = 0.0
@@ -101,8 +105,18 @@ class Durations:
         self.counts[-1] += len(batch) - below
         self.total += sum(batch)
 
+    def feed(self, duration: float) -> None:
+        """A duration more."""
+        if duration <= self.brief:
+            self.briefly += duration
+            return
+        raw = self.raw
+        raw += [duration]
+        if len(raw) > RAW_LIMIT:
+            self.sort()
+
     def fed(self) -> int:
-        """How many durations were fed so far."""
+        """How many durations over the first bucket were fed so far."""
         return sum(self.counts or ()) + len(self.raw)
 
     def settle(self) -> None:
@@ -115,7 +129,7 @@ class Durations:
             self.sort()
 
     def reading(self, counts: list[int] | None, total: float, zeros: int) -> HistogramReading:
-        """A reading of `counts` and `total`, taken before, and `zeros` durations that took no time."""
+        """A reading of `counts` and `total`, taken before, and `zeros` durations of the first bucket."""
         filled = counts if counts is not None else [0] * (len(self.bounds) + 1)
         filled[0] += zeros
         return HistogramReading(self.bounds, tuple(filled), total)

@@ -19,7 +19,7 @@ from bpexporter.catalogue import RESOURCES, ItselfReading, merge
 from bpexporter.clocks import PeakWindow
 from bpexporter.faults import faults
 from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
-from bpexporter.ledgers.readings import LoopReading, QueueReading
+from bpexporter.ledgers.readings import LimiterReading, LoopReading, QueueReading, StreamReading
 
 logger = logging.getLogger("bpexporter")
 
@@ -105,6 +105,16 @@ class Snapshot(NamedTuple):
     def queues(self) -> Mapping[str, QueueReading]:
         """The reading of each queue name."""
         return self.kinds["queue"]
+
+    @property
+    def streams(self) -> Mapping[str, StreamReading]:
+        """The reading of each stream name."""
+        return self.kinds["stream"]
+
+    @property
+    def limiters(self) -> Mapping[str, LimiterReading]:
+        """The reading of each limiter name."""
+        return self.kinds["limiter"]
 
     @property
     def loops(self) -> Mapping[str, LoopReading]:
@@ -296,6 +306,10 @@ class Hub:
             with self._lock:
                 parts = [] if entry.left is None else [entry.left]
                 members = entry.members.copy()
+            many = getattr(members[0].instrument, "read_many", None) if members else None
+            if many is not None:
+                parts.append(many(members, self.clock))
+                members = []
             for ledger in members:
                 read += 1
                 if not read % GIVE_WAY:

@@ -14,14 +14,16 @@ from typing import Any, TypeVar
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
 from bpexporter.hub import Hub, Snapshot, checked_name
+from bpexporter.instruments.limiter import LimiterInstrument
 from bpexporter.instruments.loop import LoopInstrument, name_of
 from bpexporter.instruments.queue import QueueInstrument
+from bpexporter.instruments.stream import StreamInstrument
 
 T = TypeVar("T")
 
 # The first whose types fit is taken.
 LOOPS = LoopInstrument()
-INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(), LOOPS)
+INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(), StreamInstrument(), LimiterInstrument(), LOOPS)
 
 _lock = threading.RLock()
 

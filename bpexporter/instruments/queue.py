@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bpexporter.clocks import INFINITY
@@ -18,6 +19,9 @@ from bpexporter.ledgers.readings import QueueReading
 
 # Putting the methods in and taking them out --------------------------------------------------------------
 
+ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
+_shielded: weakref.WeakSet[type] = weakref.WeakSet()
+
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
     REPLACEMENTS = calling(ORIGINALS, record_put, record_get)
@@ -30,11 +34,32 @@ for _name, _function in REPLACEMENTS.items():
         setattr(_function, _attribute, getattr(ORIGINALS[_name], _attribute))
 
 
+def subclasses(kind: type) -> Iterator[type]:
+    """All classes below `kind`."""
+    below: list[type] = type.__subclasses__(kind)
+    for one in below:
+        yield one
+        yield from subclasses(one)
+
+
+def shield() -> None:
+    """Keep our look for a ledger from a host's own `__getattr__`, which might answer with another queue's."""
+    for kind in subclasses(asyncio.Queue):
+        if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
+            type.__setattr__(kind, ATTRIBUTE, None)
+            _shielded.add(kind)
+
+
+def unshield() -> None:
+    """Take back what `shield()` did."""
+    for kind in list(_shielded):
+        type.__delattr__(kind, ATTRIBUTE)
+    _shielded.clear()
+
+
 def install() -> None:
     """Replace the methods of `asyncio.Queue`, once."""
-    if ATTRIBUTE in vars(asyncio.Queue):
-        return
-    setattr(asyncio.Queue, ATTRIBUTE, None)
+    shield()
     for name, function in REPLACEMENTS.items():
         if vars(asyncio.Queue)[name] is ORIGINALS[name]:
             setattr(asyncio.Queue, name, function)
@@ -45,8 +70,7 @@ def uninstall() -> None:
     for name, function in REPLACEMENTS.items():
         if vars(asyncio.Queue)[name] is function:
             setattr(asyncio.Queue, name, ORIGINALS[name])
-    if ATTRIBUTE in vars(asyncio.Queue):
-        delattr(asyncio.Queue, ATTRIBUTE)
+    unshield()
 
 
 # The instrument ------------------------------------------------------------------------------------------
@@ -115,7 +139,7 @@ class QueueInstrument:
             clock=clock,
             levels=levels,
         )
-        ledger.exact = is_exact(queue)
+        ledger.treat(exact=is_exact(queue))
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger

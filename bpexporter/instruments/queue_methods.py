@@ -1,9 +1,9 @@
 """The methods that replace those of `asyncio.Queue`, where its source is one that we know.
 
-They do what the standard library's do, and look for a ledger in a private attribute of the object. For
-exactly `Queue`, `PriorityQueue` and `LifoQueue` they work in one frame, without the inner calls; what subclasses
-override is called as ever. Work comes first and recording after it, in a `try` of its own: an error of ours
-never reaches the application and never leaves its work half done.
+They do what the standard library's do, and look for a ledger in a private attribute of the object. The most
+frequent case is done in one frame, without the inner calls: exactly `Queue`, `PriorityQueue` or `LifoQueue`, with
+at most a band to time. For all others see `queue_general`. Work comes first and recording after it, in a `try` of
+its own where it could fail: an error of ours never reaches the application and never leaves its work half done.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from typing import Any
 
 from bpexporter.clocks import NEVER
 from bpexporter.faults import faults
-from bpexporter.histogram import RAW_LIMIT
+from bpexporter.instruments.queue_general import get_any, put_any
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.instruments.queue_recording import end, forget, place_again, record_get, record_put, refuse, wait_on
+from bpexporter.instruments.queue_recording import end, forget, place_again, refuse, took, unwatched, wait_on
 
 
 def put_nowait(self: Any, item: Any) -> None:
     try:
         ledger = self._bpexporter_ledger
-    except AttributeError:  # a host put our method back after we had gone
+    except Exception:
         ledger = None
-    if HAS_SHUTDOWN and self._is_shutdown:
-        refuse(ledger, "refused_shutdown")
-        raise QueueShutDown
-    if ledger is None or not ledger.exact:
+        unwatched(self)
+    if ledger is None:
+        if HAS_SHUTDOWN and self._is_shutdown:
+            raise QueueShutDown
         if self.full():
-            refuse(ledger, "refused_full")
             raise QueueFull
         self._put(item)
         unfinished = self._unfinished_tasks
@@ -39,17 +38,19 @@ def put_nowait(self: Any, item: Any) -> None:
         self._unfinished_tasks = unfinished + 1
         if self._getters:
             self._wakeup_next(self._getters)
-        if ledger is not None:
-            try:
-                record_put(self, item, ledger)
-            except Exception as error:
-                faults.swallow(error, "put_nowait")
+        return
+    if not ledger.exact:
+        put_any(self, item, ledger)
         return
     queue = self._queue
     depth = len(queue)
-    if 0 < self._maxsize <= depth:
-        refuse(ledger, "refused_full")
-        raise QueueFull
+    if depth > ledger.room or depth < ledger.lower or self._maxsize is not ledger.capacity:
+        put_any(self, item, ledger)
+        return
+    # Inside a band of the capacity that the ledger knows: there is room.
+    if HAS_SHUTDOWN and self._is_shutdown:
+        put_any(self, item, ledger)
+        return
     if ledger.heap:
         heappush(queue, item)
     else:
@@ -60,96 +61,85 @@ def put_nowait(self: Any, item: Any) -> None:
     self._unfinished_tasks = unfinished + 1
     if self._getters:
         self._wakeup_next(self._getters)
-    try:
-        depth += 1
-        ledger.puts += 1
-        if depth < ledger.upper and depth >= ledger.lower:
-            return
-        if depth == ledger.upper:
-            # One band up and nothing else to time: what note_put() would do, in this frame.
+    ledger.puts += 1
+    if depth == ledger.room:
+        try:
+            # One band up: what note_put() would do, in this frame.
+            now = ledger.fresh
+            if now is None:
+                clock = ledger.clock
+                now = clock()
             band = ledger.band
-            clock = ledger.clock
-            now = clock()
             ledger.seconds[band.index] += now - ledger.since
             ledger.since = now
             ledger.band = band = band.up
-            ledger.lower = band.lower
-            ledger.upper = band.next_put
-            if depth == 1:
+            ledger.lower = ledger.least = ledger.edge = band.lower
+            ledger.room = band.room
+            if not depth:
                 ledger.nonempty_since = now
-        else:
-            ledger.note_put(item, depth, self._maxsize)
-    except Exception as error:
-        faults.swallow(error, "put_nowait")
+        except Exception as error:
+            faults.swallow(error, "put_nowait")
 
 
 def get_nowait(self: Any) -> Any:
     try:
         ledger = self._bpexporter_ledger
-    except AttributeError:
+    except Exception:
         ledger = None
-    if ledger is None or not ledger.exact:
+        unwatched(self)
+    if ledger is None:
         if self.empty():
             raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
         item = self._get()
         if self._putters:
             self._wakeup_next(self._putters)
-        if ledger is not None:
-            try:
-                record_get(self, item, ledger)
-            except Exception as error:
-                faults.swallow(error, "get_nowait")
         return item
+    if not ledger.exact:
+        return get_any(self, ledger)
     queue = self._queue
-    if not queue:
-        raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-    if ledger.fifo:  # noqa: SIM108 - two nested conditions on one line are hard to read
+    depth = len(queue)
+    left = ledger.left
+    if depth < ledger.least or depth > ledger.ceiling or not left:
+        return get_any(self, ledger)
+    if ledger.fifo:
         item = queue.popleft()
     else:
         item = heappop(queue) if ledger.heap else queue.pop()
-    if self._putters:
-        self._wakeup_next(self._putters)
-    try:
-        depth = len(queue)
-        ledger.gets = gets = ledger.gets + 1
-        if ledger.mark is not None and ledger.mark == id(item):
-            ledger.marked(depth)
-        if depth < ledger.ceiling and depth >= ledger.lower and gets < ledger.alarm:
-            return item
-        stacked = ledger.stacked
-        if (
-            depth + 1 == ledger.lower
-            and depth < ledger.ceiling
-            and gets < ledger.alarm
-            and (not stacked or depth >= ledger.tracer_due)
-        ):
+        if ledger.starts:
+            took(ledger, item, depth - 1)
+    ledger.left = left - 1
+    if depth == ledger.edge:
+        try:
+            # One band down: what note_get() would do, in this frame.
+            now = ledger.fresh
+            if now is None:
+                clock = ledger.clock
+                now = clock()
             band = ledger.band
-            clock = ledger.clock
-            now = clock()
             ledger.seconds[band.index] += now - ledger.since
             ledger.since = now
             ledger.band = band = band.down
-            lower = band.lower
-            if stacked and ledger.tracer_due > lower:
-                lower = ledger.tracer_due
-            ledger.lower = lower
-            if ledger.upper >= 0:
-                ledger.upper = band.next_put
-        else:
-            ledger.note_get(depth, self._maxsize)
-    except Exception as error:
-        faults.swallow(error, "get_nowait")
+            ledger.lower = lower = band.lower
+            ledger.edge = edge = lower or 1
+            ledger.least = edge if edge > ledger.height else ledger.height + 1
+            if not ledger.armed:
+                ledger.room = band.room
+        except Exception as error:
+            faults.swallow(error, "get_nowait")
+    if self._putters:
+        self._wakeup_next(self._putters)
     return item
 
 
 async def put(self: Any, item: Any) -> None:
     try:
         ledger = self._bpexporter_ledger
-    except AttributeError:
+    except Exception:
         ledger = None
+        unwatched(self)
     exact = False
     if ledger is not None and ledger.exact:
-        if not 0 < self._maxsize <= len(self._queue):
+        if self._maxsize <= 0 or len(self._queue) < self._maxsize:
             return self.put_nowait(item)  # type: ignore[no-any-return]
         exact = True
     elif not self.full():
@@ -167,24 +157,17 @@ async def put(self: Any, item: Any) -> None:
         putter = loop.create_future()
         self._putters.append(putter)
         if first is None and ledger is not None:
-            first = putter
             try:
-                # What begin_put() does, in this frame.
+                # What StallClock.begin() does, in this frame.
                 clock = ledger.clock
-                now = clock()
+                began = clock()
                 stall = ledger.producers
                 waiting = stall.waiting
                 if not waiting:
-                    stall.since = now
-                waiting[putter] = now
+                    stall.since = began
+                waiting[putter] = began
                 stall.begun += 1
-                if ledger.capacity != self._maxsize:
-                    ledger.resize(self.qsize(), self._maxsize, now)
-                gets = ledger.gets
-                if ledger.seen_due <= gets:
-                    due = gets + (len(self._queue) if exact else self.qsize())
-                    ledger.seen_at = now
-                    ledger.seen_due = due
+                first = putter
             except Exception as error:
                 faults.swallow(error, "put")
         elif ledger is not None:
@@ -204,34 +187,38 @@ async def put(self: Any, item: Any) -> None:
             break
     if first is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
+    waited = 0.0
     try:
         # What StallClock.end() does, in this frame.
+        waits = ledger.put_waits
         clock = ledger.clock
         now = clock()
         stall = ledger.producers
         waiting = stall.waiting
-        waited = 0.0
-        if first in waiting:
-            waited = now - waiting[first]
-            del waiting[first]
-            stall.seconds += waited
-            if not waiting:
-                stall.stalled += now - stall.since
-        ledger.landing_put = ledger.puts
+        del waiting[first]
+        waited = now - began
+        stall.seconds += waited
+        if not waiting:
+            stall.stalled += now - stall.since
+        if waited > waits.brief:
+            ledger.landing_put = ledger.puts
+        ledger.fresh = now
+    except KeyError:
+        pass  # a fork or a second watch() has begun to count again
     except Exception as error:
         faults.swallow(error, "put")
-        waited = 0.0
     try:
         self.put_nowait(item)
     except BaseException:
+        ledger.fresh = None
         ledger.landing_put = NEVER
         raise
+    ledger.fresh = None
     try:
-        raw = ledger.put_waits.raw
-        raw += (waited,)
-        ledger.landing_put = NEVER
-        if len(raw) > RAW_LIMIT:
-            ledger.put_waits.sort()
+        if waited <= waits.brief:
+            waits.briefly += waited
+        else:
+            ledger.landed_put(waited)
     except Exception as error:
         faults.swallow(error, "put")
 
@@ -239,8 +226,9 @@ async def put(self: Any, item: Any) -> None:
 async def get(self: Any) -> Any:
     try:
         ledger = self._bpexporter_ledger
-    except AttributeError:
+    except Exception:
         ledger = None
+        unwatched(self)
     exact = False
     if ledger is not None and ledger.exact:
         if self._queue:
@@ -260,16 +248,16 @@ async def get(self: Any) -> Any:
         getter = loop.create_future()
         self._getters.append(getter)
         if first is None and ledger is not None:
-            first = getter
             try:
                 clock = ledger.clock
-                now = clock()
+                began = clock()
                 stall = ledger.idle
                 waiting = stall.waiting
                 if not waiting:
-                    stall.since = now
-                waiting[getter] = now
+                    stall.since = began
+                waiting[getter] = began
                 stall.begun += 1
+                first = getter
             except Exception as error:
                 faults.swallow(error, "get")
         elif ledger is not None:
@@ -288,34 +276,37 @@ async def get(self: Any) -> Any:
             break
     if first is None:
         return self.get_nowait()
+    waited = 0.0
     try:
-        # What StallClock.end() does, in this frame.
+        waits = ledger.get_waits
         clock = ledger.clock
         now = clock()
         stall = ledger.idle
         waiting = stall.waiting
-        waited = 0.0
-        if first in waiting:
-            waited = now - waiting[first]
-            del waiting[first]
-            stall.seconds += waited
-            if not waiting:
-                stall.stalled += now - stall.since
-        ledger.landing_get = ledger.gets
+        del waiting[first]
+        waited = now - began
+        stall.seconds += waited
+        if not waiting:
+            stall.stalled += now - stall.since
+        if waited > waits.brief:
+            ledger.landing_get = ledger.goal - ledger.left
+        ledger.fresh = now
+    except KeyError:
+        pass
     except Exception as error:
         faults.swallow(error, "get")
-        waited = 0.0
     try:
         item = self.get_nowait()
     except BaseException:
+        ledger.fresh = None
         ledger.landing_get = NEVER
         raise
+    ledger.fresh = None
     try:
-        raw = ledger.get_waits.raw
-        raw += (waited,)
-        ledger.landing_get = NEVER
-        if len(raw) > RAW_LIMIT:
-            ledger.get_waits.sort()
+        if waited <= waits.brief:
+            waits.briefly += waited
+        else:
+            ledger.landed_get(waited)
     except Exception as error:
         faults.swallow(error, "get")
     return item

@@ -38,6 +38,9 @@ KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
 
 
 def ledger_of(queue: Any) -> QueueLedger | None:
-    """The ledger of `queue`, ``None`` where it is not watched."""
-    ledger = getattr(queue, ATTRIBUTE, None)
+    """The ledger of `queue`, ``None`` where it is not watched; runs none of the host's code."""
+    try:
+        ledger = object.__getattribute__(queue, ATTRIBUTE)
+    except AttributeError:
+        return None
     return ledger if isinstance(ledger, QueueLedger) else None

@@ -7,7 +7,16 @@ from typing import Any
 
 from bpexporter.clocks import StallClock
 from bpexporter.faults import faults
+from bpexporter.instruments.queue_originals import ATTRIBUTE
 from bpexporter.ledgers.queue import QueueLedger
+
+
+def unwatched(queue: Any) -> None:
+    """Let the next look for a ledger find one at once: that there is none."""
+    try:
+        object.__setattr__(queue, ATTRIBUTE, None)
+    except Exception as error:
+        faults.swallow(error, "a queue that is not watched")
 
 
 def refuse(ledger: QueueLedger | None, count: str) -> None:
@@ -20,21 +29,26 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     depth = depth_of(self)
     ledger.puts += 1
     ledger.depth = depth
-    if depth > before and not ledger.lower <= depth < ledger.upper:
+    if depth > before and not ledger.lower <= depth <= ledger.room:
         ledger.note_put(item, depth, self._maxsize)
-    elif not ledger.lower <= depth:
+    elif depth < ledger.lower:
         ledger.place(depth, self._maxsize)
 
 
+def took(ledger: QueueLedger, item: Any, depth: int) -> None:
+    try:
+        if id(item) in ledger.starts:
+            ledger.marked(item, depth)
+    except Exception as error:
+        faults.swallow(error, "an item that was timed")
+
+
 def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
-    ledger.gets += 1
+    ledger.left -= 1
     depth = depth_of(self)
     ledger.depth = depth
-    if not depth:
-        ledger.mark = ledger.mark if ledger.mark == id(item) else None
-    if ledger.mark == id(item):
-        ledger.marked(depth)
-    if ledger.gets >= ledger.alarm or not ledger.lower <= depth < ledger.ceiling:
+    took(ledger, item, depth)
+    if ledger.left < 0 or not ledger.is_calm(depth):
         ledger.note_get(depth, self._maxsize)
 
 
@@ -70,4 +84,4 @@ def place_again(self: Any, ledger: QueueLedger) -> None:
 def depth_of(queue: Any) -> int:
     """Items waiting, asked on the thread of the queue's loop, where the host's own `qsize()` may run."""
     depth = queue.qsize()
-    return depth if isinstance(depth, int) else 0
+    return max(0, depth) if isinstance(depth, int) else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterable
+from types import CodeType
 from typing import Any
 
 
@@ -16,10 +17,14 @@ def fingerprint(methods: Iterable[Any]) -> str:
     """A short digest of what `methods` compile to, docstrings and line numbers left out."""
     digest = hashlib.sha256()
     for method in methods:
-        code = getattr(method, "fget", method).__code__
-        constants = [one for one in code.co_consts if one != method.__doc__]
-        digest.update(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode())
+        digest.update(repr(_parts(getattr(method, "fget", method).__code__, method.__doc__)).encode())
     return digest.hexdigest()[:16]
+
+
+def _parts(code: CodeType, doc: str | None) -> tuple[Any, ...]:
+    constants = [one for one in code.co_consts if one != doc]
+    inner = [_parts(one, None) if isinstance(one, CodeType) else one for one in constants]
+    return code.co_code, code.co_names, code.co_varnames, inner
 
 
 def is_known(methods: Iterable[Any], known: dict[tuple[int, int], str]) -> bool:

@@ -11,15 +11,20 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bpexporter.clocks import BANDS, DEEP, INFINITY, NEVER, Band, PeakWindow, StallClock, Waiting, band_at, bands_of
+from bpexporter.clocks_tracer import ByIdentity, InTurn, Stacked, Tracers
 from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
 from bpexporter.ledgers.readings import QueueReading
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
 ALARM_GETS = 1024
+# So many gets are counted down at most before the count is settled: the largest of CPython's ready-made integers.
+COUNTDOWN = 256
 # Under this many seconds between two alarms they may be further apart, over it they come nearer.
 ALARM_SECONDS = 0.05
 
 FIFO, LIFO, HEAP, OTHER = range(4)
+TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
+NO_STARTS: dict[int, float] = {}  # of an order whose items are not told by their identity
 
 
 class Levels(NamedTuple):
@@ -33,54 +38,18 @@ class Levels(NamedTuple):
 class QueueLedger:
     """What is recorded of one queue.
 
-    The hot path does one comparison with `lower` and `upper` after a put, and with `lower`, `ceiling` and `alarm`
-    after a get; only where one of them fails is there something to time, and `note_put` or `note_get` is called.
+    Before a put the hot path compares the depth with `lower` and `room`, after a get with `lower`, `ceiling` and
+    `alarm`; only where one of them fails is there something to time, and `note_put` or `note_get` is called.
     """
 
     __slots__ = (
-        *(
-            "__weakref__",
-            "alarm",
-            "alarm_at",
-            "asked",
-            "band",
-            "capacity",
-            "ceiling",
-            "clock",
-            "depth",
-            "exact",
-            "get_waits",
-            "gets",
-            "heap",
-            "fifo",
-            "home",
-        ),
-        *(
-            "idle",
-            "instrument",
-            "interval",
-            "landing_get",
-            "landing_put",
-            "lower",
-            "mark",
-            "nonempty_since",
-            "index",
-        ),
-        *("order", "owner", "peaks", "producers", "put_waits", "puts", "refused_cancelled", "refused_full"),
-        *(
-            "refused_shutdown",
-            "renewal",
-            "residence",
-            "retired",
-            "seconds",
-            "seen_at",
-            "seen_due",
-            "since",
-            "stacked",
-            "tracer_due",
-            "tracer_start",
-        ),
-        *("tracer_lost", "upper", "visible"),
+        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "visible", "clock"),
+        *("order", "exact", "fifo", "heap"),
+        *("puts", "goal", "left", "refused_full", "refused_cancelled", "refused_shutdown", "depth", "capacity"),
+        *("lower", "least", "edge", "height", "room", "ceiling", "alarm", "fresh"),
+        *("band", "since", "seconds", "peaks", "interval", "renewal", "alarm_at"),
+        *("producers", "idle", "put_waits", "get_waits", "landing_put", "landing_get"),
+        *("armed", "tracers", "starts", "lost", "residence", "nonempty_since"),
     )
 
     def __init__(
@@ -98,19 +67,26 @@ class QueueLedger:
         self.instrument: Any = None
         self.asked = ""
         self.order = order
-        self.fifo, self.heap = order == FIFO, order == HEAP
-        self.exact = order != OTHER
+        self.treat(exact=order != OTHER)
         self.visible = visible
         self.retired = False
         self.clock = clock
         self.restart(bounds=bounds, levels=levels)
 
+    def treat(self, *, exact: bool) -> None:
+        """Whether the queue has the standard library's behaviour through and through."""
+        self.exact = exact
+        self.fifo = exact and self.order == FIFO
+        self.heap = exact and self.order == HEAP
+
     def restart(self, *, bounds: tuple[float, ...], levels: Levels) -> None:
         """Count from zero, with the queue as it is now."""
         now = self.clock()
-        self.puts = self.gets = 0
+        self.puts = 0
+        self.goal = self.left = 0
         self.refused_full = self.refused_cancelled = self.refused_shutdown = 0
         self.landing_put = self.landing_get = NEVER
+        self.fresh: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
         self.producers, self.idle = StallClock(), StallClock()
         self.capacity = levels.capacity
@@ -118,21 +94,19 @@ class QueueLedger:
         self.since = now
         self.band = band_at(bands_of(levels.capacity), levels.depth)
         self.peaks = PeakWindow()
-        self.put_waits, self.get_waits, self.residence = (
-            Durations(bounds),
-            Durations(bounds),
-            Durations(bounds),
-        )
+        self.put_waits, self.get_waits = Durations(bounds), Durations(bounds)
+        self.residence = Durations(bounds)
         self.nonempty_since = now
-        self.tracer_start = now
-        self.tracer_lost = -levels.depth
-        self.seen_at, self.seen_due = now, levels.depth
         self.interval, self.alarm, self.renewal, self.alarm_at = 1, 1, 1, now
         self.ceiling = 0
-        self.lower = self.band.lower
-        self.upper = self.band.next_put
-        self.untrace()
-        self.arm()
+        self.retrace(levels.depth, now)
+        self.armed = True
+        self._limit()
+
+    @property
+    def gets(self) -> int:
+        """Items out. They are counted down: an `int` up to 256 is made once, a larger one at each change."""
+        return self.goal - self.left
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:
         # A copied or pickled queue is not watched, and unpickles where bpexporter is not installed.
@@ -142,53 +116,64 @@ class QueueLedger:
 
     def note_put(self, item: object, depth: int, capacity: float) -> None:
         """A put left `depth` items, and there is something to time."""
-        now = self.clock()
+        now = self.clock() if self.fresh is None else self.fresh
         if depth == 1:
             self.nonempty_since = now
-        armed = self.upper < 0
-        self.upper = DEEP  # disarmed: what follows sets the limit
         self._place(depth, capacity, now)
-        if armed:
+        self._renew_if_due(depth, now)
+        if self.armed:
             self.trace(item, depth, now)
+        self._limit()
 
     def note_get(self, depth: int, capacity: float) -> None:
-        """A get left `depth` items, and there is something to time."""
-        now = self.clock()
+        """A get left `depth` items, and there is something to time, or the countdown is at its end."""
+        if self.gets < self.alarm and self.is_calm(depth):
+            self._limit()
+            return
+        now = self.clock() if self.fresh is None else self.fresh
         if depth >= self.ceiling:
             self.ceiling = depth + 1
             self.peaks.add(depth + 1, now)
-        if depth < self.tracer_due if self.stacked else self.gets >= self.tracer_due:
-            self._traced(now, depth)
+        if depth < self.tracers.height or self.gets >= self.tracers.gets:
+            self._traced(self.tracers.out(self.gets, depth, now), depth, now)
         self._place(depth, capacity, now)
-        if self.gets >= self.renewal or now - self.alarm_at >= ALARM_SECONDS:
-            self._renew(depth, now)
-        self.alarm = self.renewal if self.stacked else min(self.renewal, self.tracer_due)
+        self._renew_if_due(depth, now)
+        self._limit()
+
+    def is_calm(self, depth: int) -> bool:
+        """Whether a get that left `depth` items led to nothing that is timed by depth."""
+        return self.lower <= depth and self.least <= depth + 1 <= self.ceiling
 
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
         now = self.clock()
-        if self.puts - self.gets - depth != self.tracer_lost:
-            self.untrace()
+        if self.puts - self.gets - depth != self.lost:
+            self.retrace(depth, now)
         if depth + 1 > self.ceiling:
             self.peaks.add(depth, now)
         self._place(depth, capacity, now)
+        self._limit()
 
-    def resize(self, depth: int, capacity: float, now: float) -> None:
-        """The host has set another `maxsize`."""
-        self._place(depth, capacity, now)
+    def _limit(self) -> None:
+        """What the hot path compares with, as things are now."""
+        band = self.band
+        self.lower = band.lower
+        self.height = self.tracers.height
+        self.edge = band.lower or 1
+        self.least = max(self.edge, self.height + 1)
+        self.room = -1 if self.armed else band.room
+        gets = self.gets
+        left = max(0, min(self.alarm - gets - 1, COUNTDOWN))
+        self.goal, self.left = gets + left, left
 
     def _place(self, depth: int, capacity: float, now: float) -> None:
         self.depth = depth
         band = self.band
-        if capacity != self.capacity:
+        if capacity is not self.capacity:
             self.capacity = finite(capacity)
             self._enter(band_at(bands_of(self.capacity), depth), now)
         elif not band.lower <= depth < band.upper:
             self._enter(band_at(band, depth), now)
-        band = self.band
-        self.lower = max(band.lower, self.tracer_due) if self.stacked else band.lower
-        if self.upper >= 0:
-            self.upper = band.next_put
 
     def _enter(self, band: Band, now: float) -> None:
         seconds = self.seconds
@@ -201,6 +186,11 @@ class QueueLedger:
         seconds[present] += max(0.0, now - since)
         return tuple(seconds)
 
+    def _renew_if_due(self, depth: int, now: float) -> None:
+        if self.gets >= self.renewal or now - self.alarm_at >= ALARM_SECONDS:
+            self._renew(depth, now)
+        self.alarm = min(self.renewal, self.tracers.gets)
+
     def _renew(self, depth: int, now: float) -> None:
         elapsed = now - self.alarm_at
         self.interval = min(self.interval * 2, ALARM_GETS) if elapsed < ALARM_SECONDS else max(1, self.interval // 2)
@@ -209,71 +199,68 @@ class QueueLedger:
         self.peaks.add(max(self.ceiling, depth), now)
         self.depth = depth
         self.ceiling = depth
-        if self.tracer_due == NEVER and self.mark is None:
-            self.arm()
+        if depth and self.tracers.gets == NEVER:
+            self.tracers.add(None, self.gets, depth, now, known=True)
+        self.armed = True
 
-    # The tracer item --------------------------------------------------------------------------------
-
-    def arm(self) -> None:
-        """Let the next put be noted, so that its item is timed."""
-        self.upper = -1
+    # Tracer items -----------------------------------------------------------------------------------
 
     def trace(self, item: object, depth: int, now: float) -> None:
         """Time `item`, which has just gone in."""
-        self.tracer_start = now
-        self.tracer_lost = self.puts - self.gets - depth
-        TRACE[self.order](self, item, depth)
+        if self.puts - self.gets - depth != self.lost:
+            self.retrace(depth - 1, now)
+        self.tracers.add(item, self.gets, depth, now)
+        self.alarm = min(self.alarm, self.tracers.gets)
+        self.armed = False
 
-    def untrace(self) -> None:
-        """No item is timed."""
-        self.tracer_due = NEVER
-        self.mark: int | None = None
-        self.stacked = False
+    def retrace(self, depth: int, now: float) -> None:
+        """Items went by other ways: which are still in is not known, but that `depth` are there now."""
+        self.tracers: Tracers = TRACERS[self.order]()
+        self.starts = self.tracers.starts if isinstance(self.tracers, ByIdentity) else NO_STARTS
+        self.lost = self.puts - self.gets - depth
+        if depth:
+            self.tracers.add(None, self.gets, depth, now, known=True)
+            self.alarm = min(self.alarm, self.tracers.gets)
 
-    def marked(self, now_depth: int) -> None:
-        """The marked item came out."""
-        self._traced(self.clock(), now_depth)
+    def marked(self, item: object, depth: int) -> None:
+        """`item` came out, which was told by its identity."""
+        now = self.clock()
+        if isinstance(self.tracers, ByIdentity):
+            self._traced(self.tracers.taken(item, now), depth, now)
 
-    def _traced(self, now: float, depth: int) -> None:
-        if self.puts - self.gets - depth == self.tracer_lost:
+    def _traced(self, durations: list[float], depth: int, now: float) -> None:
+        if self.puts - self.gets - depth != self.lost:
+            self.retrace(depth, now)
+            return
+        for duration in durations:
             raw = self.residence.raw
-            raw += [now - self.tracer_start]
-            if len(raw) > RAW_LIMIT:
-                self.residence.sort()
-        self.untrace()
+            raw += [duration]
+        if len(self.residence.raw) > RAW_LIMIT:
+            self.residence.sort()
 
     # Waits ------------------------------------------------------------------------------------------
 
     def begin_put(self, token: object, queue: Any) -> None:
         """A put of this `token` waits for room."""
-        now = self.clock()
-        self.producers.begin(token, now)
-        if self.capacity != queue._maxsize:
-            self.resize(queue.qsize(), queue._maxsize, now)
-        if self.seen_due <= self.gets:
-            self.seen_at, self.seen_due = now, self.gets + queue.qsize()
+        self.producers.begin(token, self.clock())
 
     def landed_put(self, waited: float) -> None:
-        """The item of a put that had waited went in; its put was counted since `landing_put` was set."""
-        raw = self.put_waits.raw
-        raw += [waited]
+        """The item of a put that had waited went in."""
+        self.put_waits.feed(waited)
         self.landing_put = NEVER
-        if len(raw) > RAW_LIMIT:
-            self.put_waits.sort()
 
     def landed_get(self, waited: float) -> None:
-        """A get that had waited got its item; it was counted since `landing_get` was set."""
-        raw = self.get_waits.raw
-        raw += [waited]
+        """A get that had waited got its item."""
+        self.get_waits.feed(waited)
         self.landing_get = NEVER
-        if len(raw) > RAW_LIMIT:
-            self.get_waits.sort()
 
     # Reading ------------------------------------------------------------------------------------
 
     def read(self, levels: Levels | None, now: float) -> QueueReading:
         """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
-        self.alarm = 0  # the next get dates the peak: whatever comes after is newer than this reading
+        self.lower = self.least = (
+            DEEP  # the next put or get dates the peak: whatever comes after is newer than this reading
+        )
         puts, put_waits = self._landed_puts()
         gets, get_waits = self._landed_gets()
         producers, idle = self.producers.read(now), self.idle.read(now)
@@ -316,31 +303,16 @@ class QueueLedger:
         """Age in seconds of the item longest known to be waiting; 0 when none is known."""
         if not depth:
             return 0.0
-        since = OLDEST[self.order](self, depth, now)
+        tracers = self.tracers
+        # Last in, first out: the item at the bottom waits since the queue was last empty.
+        since = self.nonempty_since if isinstance(tracers, Stacked) else tracers.since(self.gets, depth, now)
         return max(0.0, now - since)
-
-    def since_marked(self, depth: int, now: float) -> float:
-        """Since when the marked item waits; `now` when there is none."""
-        return self.tracer_start if self.mark is not None else now
-
-    def since_nonempty(self, depth: int, now: float) -> float:
-        """Last in, first out: the item at the bottom waits since the queue was last empty."""
-        return self.nonempty_since
-
-    def since_due(self, depth: int, now: float) -> float:
-        """First in, first out: an item that a tracer or a former reading saw is there until its turn."""
-        gets, due = self.gets, self.tracer_due
-        traced = self.tracer_start if gets < due <= gets + depth else now
-        seen = self.seen_at if gets < self.seen_due <= gets + depth else now
-        if seen == now:
-            self.seen_at, self.seen_due = now, gets + depth
-        return min(traced, seen)
 
     def _landed_puts(self) -> tuple[int, HistogramReading]:
         waits = self.put_waits
         for _ in range(100):
             waits.settle()
-            counts, total = waits.counts, waits.total
+            counts, total = waits.counts, waits.total + waits.briefly
             state = (self.puts, self.landing_put, counts and counts[:], total, waits.busy, len(waits.raw))
             if not state[4]:
                 break
@@ -350,7 +322,7 @@ class QueueLedger:
         waits = self.get_waits
         for _ in range(100):
             waits.settle()
-            counts, total = waits.counts, waits.total
+            counts, total = waits.counts, waits.total + waits.briefly
             state = (self.gets, self.landing_get, counts and counts[:], total, waits.busy, len(waits.raw))
             if not state[4]:
                 break
@@ -374,30 +346,6 @@ def landed(
     sorted_in = sum(counts) if counts else 0
     return count, waits.reading(counts, total, max(0, count - sorted_in))
 
-
-def _trace_due(ledger: QueueLedger, item: object, depth: int) -> None:
-    ledger.tracer_due = ledger.gets + depth
-    ledger.alarm = min(ledger.alarm, ledger.tracer_due)
-
-
-def _trace_height(ledger: QueueLedger, item: object, depth: int) -> None:
-    ledger.tracer_due = depth
-    ledger.stacked = True
-    ledger.lower = max(ledger.lower, depth)
-
-
-def _trace_mark(ledger: QueueLedger, item: object, depth: int) -> None:
-    ledger.mark = id(item)
-
-
-# By order: how a tracer item is known again, and since when the oldest item waits.
-TRACE = {FIFO: _trace_due, LIFO: _trace_height, HEAP: _trace_mark, OTHER: _trace_mark}
-OLDEST = {
-    FIFO: QueueLedger.since_due,
-    LIFO: QueueLedger.since_nonempty,
-    HEAP: QueueLedger.since_marked,
-    OTHER: QueueLedger.since_marked,
-}
 
 GONE: dict[str, object] = {
     "members": 0,

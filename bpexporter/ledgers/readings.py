@@ -59,6 +59,78 @@ class QueueReading(NamedTuple):
     """Items put and not yet done."""
 
 
+class StreamReading(NamedTuple):
+    """One stream writer or transport, or those of one name, at one moment. ``None`` is what is not known."""
+
+    open_writers: int
+    """Live writers that are not closing."""
+    paused_writers: int
+    """Writers over their high-water mark now."""
+    buffered_bytes: int | None
+    """Bytes in asyncio's write buffers."""
+    buffer_limit_bytes: int | None
+    """Sum of the high-water marks."""
+    utilization_ratio: float | None
+    """Highest buffer/high-water mark."""
+    peak_utilization_ratio: float | None
+    """Highest buffer/high-water mark of the last 60 s."""
+    drain_seconds: HistogramReading | None
+    """Seconds in each completed `drain()`; ``None`` for transports, which have none."""
+    blocked_drains: int | None
+    """Drains that had to wait."""
+    drain_blocked_seconds: float | None
+    """Writer-seconds blocked in `drain()`, those still blocked included."""
+    stalled_seconds: float | None
+    """Wall seconds with a blocked writer, the present stall included; several members add up."""
+    longest_block_seconds: float | None
+    """Age in seconds of the oldest drain that is still blocked."""
+    paused_seconds: float
+    """Writer-seconds over the high-water mark, whether or not anybody drains."""
+    written_bytes: int | None
+    """Bytes handed to `write()` and `writelines()`."""
+    unheeded_writes: int | None
+    """Writes while paused."""
+    unheeded_bytes: int | None
+    """Bytes written while paused."""
+    kernel_unsent_bytes: int | None
+    """Bytes in the kernel that the peer has not yet taken."""
+    tcp_busy_seconds: float | None
+    """Seconds that TCP had something to send."""
+    tcp_limited_seconds: tuple[float, float] | None
+    """Of those, seconds limited by: receiver, send_buffer."""
+    kernel_writers: int
+    """Writers of which the kernel was asked for this reading; what it said of the others is older."""
+
+
+class LimiterReading(NamedTuple):
+    """One semaphore, or the semaphores of one name, at one moment. ``None`` is what is not known."""
+
+    members: int
+    """Live semaphores."""
+    capacity_permits: int | None
+    """Sum of the permits."""
+    in_use_permits: int | None
+    """Permits that are held."""
+    utilization_ratio: float | None
+    """Highest in use/capacity."""
+    peak_utilization_ratio: float | None
+    """Highest in use/capacity of the last 60 s."""
+    acquire_wait_seconds: HistogramReading
+    """Seconds that each acquire which got a permit had waited."""
+    blocked_acquires: int
+    """Acquires that had to wait."""
+    acquire_blocked_seconds: float
+    """Task-seconds blocked, those still blocked included."""
+    stalled_seconds: float
+    """Wall seconds with a blocked task, the present stall included."""
+    waiting_tasks: int
+    """Tasks that wait for a permit now."""
+    longest_block_seconds: float
+    """Age in seconds of the oldest acquire that is still blocked."""
+    refused_acquires: tuple[int]
+    """Acquires given up: cancelled."""
+
+
 class LoopReading(NamedTuple):
     """One event loop, or the loops of one name, at one moment."""
 

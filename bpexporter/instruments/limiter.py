@@ -1,0 +1,184 @@
+"""Watches `asyncio.Semaphore` and its subclasses.
+
+What waits is left to the original `acquire()`: only the way of a free permit is done here, in one frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from typing import Any
+
+from bpexporter.faults import faults
+from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, guarded, held, unwatched
+from bpexporter.instruments.sources import is_known
+from bpexporter.ledgers.limiter import LimiterLedger
+from bpexporter.ledgers.readings import LimiterReading
+
+# The replacing methods ---------------------------------------------------------------------------------
+
+
+async def acquire(self: Any) -> Any:
+    try:
+        ledger = self._bpexporter_ledger
+    except Exception:
+        ledger = None
+        unwatched(self)
+    if not self.locked():
+        self._value -= 1
+        if ledger is not None:
+            ledger.acquires += 1
+        return True
+    if ledger is None:
+        return await ACQUIRE(self)
+    return await _blocked(self, ledger)
+
+
+async def acquire_calling(self: Any) -> Any:
+    """The same where the source of the interpreter is not known."""
+    ledger = held(self)
+    if not isinstance(ledger, LimiterLedger):
+        return await ACQUIRE(self)
+    if self.locked():
+        return await _blocked(self, ledger)
+    got = await ACQUIRE(self)
+    ledger.acquires += 1
+    return got
+
+
+async def _blocked(self: Any, ledger: LimiterLedger) -> Any:
+    token = object()
+    guarded(ledger.begin, token)
+    try:
+        got = await ACQUIRE(self)
+    except BaseException:
+        guarded(ledger.gave_up, token)
+        raise
+    guarded(ledger.acquired, token)
+    return got
+
+
+def release(self: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except Exception:
+        ledger = None
+        unwatched(self)
+    self._value = value = self._value + 1
+    if ledger is not None:
+        _record(ledger, value)
+    self._wake_up_next()
+
+
+def release_calling(self: Any) -> None:
+    """The same where the source of the interpreter is not known."""
+    ledger = held(self)
+    if isinstance(ledger, LimiterLedger):
+        _record(ledger, self._value + 1)
+    RELEASE(self)
+
+
+def _record(ledger: LimiterLedger, value: int) -> None:
+    try:
+        in_use = ledger.capacity - value + 1
+        ledger.left = left = ledger.left - 1
+        if left <= 0 or in_use > ledger.ceiling or value > ledger.capacity:
+            ledger.note_release(in_use, value)
+    except Exception as error:
+        faults.swallow(error, "release")
+
+
+# Putting the methods in and taking them out --------------------------------------------------------------
+
+ACQUIRE: Any = vars(asyncio.Semaphore)["acquire"]
+RELEASE: Any = vars(asyncio.Semaphore)["release"]
+RELIED_ON = (ACQUIRE, RELEASE, vars(asyncio.Semaphore)["locked"])
+KNOWN_SOURCES = {
+    (3, 11): "02182d091d949510",
+    (3, 12): "c501c899dbc47652",
+    (3, 13): "55a2dbc2868e8594",
+    (3, 14): "47fbaa995a015456",
+}
+KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
+METHODS = Replaced(
+    asyncio.Semaphore,
+    {"acquire": acquire, "release": release} if KNOWN else {"acquire": acquire_calling, "release": release_calling},
+)
+
+
+class LimiterInstrument:
+    """Watches `asyncio.Semaphore`, `asyncio.BoundedSemaphore` and subclasses."""
+
+    kind = "limiter"
+    types = (asyncio.Semaphore,)
+    watchable = "asyncio.Semaphore, asyncio.BoundedSemaphore"
+
+    def ledger_of(self, semaphore: Any) -> LimiterLedger | None:
+        """The ledger of `semaphore`, ``None`` where it is not watched."""
+        ledger = held(semaphore)
+        return ledger if isinstance(ledger, LimiterLedger) else None
+
+    def uninstall(self) -> None:
+        """Nothing is watched any more."""
+        METHODS.uninstall()
+
+    def attach(self, semaphore: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> LimiterLedger:
+        """Give `semaphore` a ledger and go on with the callers that wait in it already.
+
+        Its capacity is what it was made with where that is known (`BoundedSemaphore`), else the permits that are free
+        now; permits that were held before are learnt of when they come back.
+        """
+        METHODS.install()
+        value = semaphore._value
+        capacity = max(value, getattr(semaphore, "_bound_value", value))
+        ledger = LimiterLedger(bounds=bounds, clock=clock, capacity=capacity, value=value)
+        object.__setattr__(semaphore, ATTRIBUTE, ledger)
+        _adopt(semaphore, ledger)
+        return ledger
+
+    def detach(self, semaphore: Any) -> None:
+        """Take the ledger from `semaphore`."""
+        object.__delattr__(semaphore, ATTRIBUTE)
+
+    def value(self, ledger: LimiterLedger) -> int | None:
+        """The permits that are free; ``None`` when the semaphore is gone."""
+        semaphore = None if ledger.owner is None or ledger.retired else ledger.owner()
+        if semaphore is None:
+            return None
+        value = object.__getattribute__(semaphore, "__dict__").get("_value")
+        return value if isinstance(value, int) else ledger.value
+
+    def read(self, ledger: LimiterLedger, now: float) -> LimiterReading:
+        """A reading of the semaphore at `now`; runs none of the host's code."""
+        return ledger.read(self.value(ledger), now)
+
+    def close(self, ledger: LimiterLedger, now: float) -> LimiterReading:
+        """The totals of a semaphore that is gone or no longer watched."""
+        return ledger.read(None, now)
+
+    def peak(self, ledger: LimiterLedger, now: float) -> float | None:
+        """Highest utilisation of the last 60 s."""
+        level = max(ledger.ceiling, ledger.peaks.read(now))
+        return level / ledger.capacity if ledger.capacity else None
+
+    def restart(self, ledger: LimiterLedger, now: float) -> None:
+        """Count from zero."""
+        value = self.value(ledger)
+        if value is not None:
+            ledger.restart(bounds=ledger.waits.bounds, capacity=max(ledger.capacity, value), value=value)
+
+
+# Callers that were blocked before are in the standard library's own frames ---------------------------------
+
+
+def _adopt(semaphore: Any, ledger: LimiterLedger) -> None:
+    for waiter in list(semaphore._waiters or ()):
+        if not waiter.done():
+            ledger.begin(waiter)
+            waiter.add_done_callback(partial(_finish, ledger), context=Context())
+
+
+def _finish(ledger: LimiterLedger, waiter: Any) -> None:
+    guarded(ledger.gave_up if waiter.cancelled() else ledger.acquired, waiter)

@@ -1,0 +1,85 @@
+"""Methods of a class, replaced while something is watched, and a private attribute that holds the ledger."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from bpexporter.faults import faults
+
+ATTRIBUTE = "_bpexporter_ledger"
+ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
+SEEN = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__")
+
+
+def dressed(function: Any, original: Any) -> Any:
+    """`function`, so that help(), inspect and pickle see what they saw before."""
+    for attribute in SEEN:
+        setattr(function, attribute, getattr(original, attribute))
+    return function
+
+
+def subclasses(kind: type) -> Iterator[type]:
+    """All classes below `kind`."""
+    below: list[type] = type.__subclasses__(kind)
+    for one in below:
+        yield one
+        yield from subclasses(one)
+
+
+def held(obj: Any) -> Any:
+    """What the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
+    try:
+        return object.__getattribute__(obj, ATTRIBUTE)
+    except AttributeError:
+        return None
+
+
+def unwatched(obj: Any) -> None:
+    """Let the next look for a ledger find one at once: that there is none."""
+    try:
+        object.__setattr__(obj, ATTRIBUTE, None)
+    except Exception as error:
+        faults.swallow(error, "an object that is not watched")
+
+
+def guarded(record: Callable[..., Any], *arguments: Any) -> None:
+    """Record; an error of ours is swallowed."""
+    try:
+        record(*arguments)
+    except Exception as error:
+        faults.swallow(error, getattr(record, "__qualname__", "recording"))
+
+
+class Replaced:
+    """The methods of `owner` that are replaced while something is watched."""
+
+    def __init__(self, owner: type, replacements: Mapping[str, Any]) -> None:
+        self.owner = owner
+        self.originals = {name: vars(owner)[name] for name in replacements}
+        self.replacements = {name: dressed(new, self.originals[name]) for name, new in replacements.items()}
+        self._shielded: weakref.WeakSet[type] = weakref.WeakSet()
+
+    def install(self) -> None:
+        """Replace them, once."""
+        self._shield()
+        for name, function in self.replacements.items():
+            if vars(self.owner)[name] is self.originals[name]:
+                setattr(self.owner, name, function)
+
+    def uninstall(self) -> None:
+        """Put the originals back, except where somebody else has replaced ours in the meantime."""
+        for name, function in self.replacements.items():
+            if vars(self.owner)[name] is function:
+                setattr(self.owner, name, self.originals[name])
+        for kind in list(self._shielded):
+            type.__delattr__(kind, ATTRIBUTE)
+        self._shielded.clear()
+
+    def _shield(self) -> None:
+        # Keeps our look for a ledger from a host's own `__getattr__`, which might answer with another object's.
+        for kind in subclasses(self.owner):
+            if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
+                type.__setattr__(kind, ATTRIBUTE, None)
+                self._shielded.add(kind)

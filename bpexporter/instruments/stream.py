@@ -1,0 +1,241 @@
+"""Watches `asyncio.StreamWriter` and transports, asyncio's and uvloop's.
+
+Levels are read from the transport itself: at each write, on its own thread, and at a reading, from any thread. The
+latter only of asyncio's and uvloop's own transports, whose methods look at a number or a length and at nothing that a
+second thread could upset; of others the last level that was seen at a write is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bpexporter.faults import faults
+from bpexporter.histogram import HistogramReading
+from bpexporter.instruments import stream_methods, stream_pauses
+from bpexporter.instruments.replacing import ATTRIBUTE, held
+from bpexporter.instruments.stream_kernel import asked
+from bpexporter.ledgers.readings import StreamReading
+from bpexporter.ledgers.stream import Row, StreamLedger
+
+TRUSTED = ("asyncio.", "uvloop")
+# Of so many writers of a name the kernel is asked in one reading, at about 3 microseconds each; the others in the next.
+ASKED = 1_000
+# After so many writers a reading gives way to other threads.
+GIVE_WAY = 200
+
+# Transports that cannot hold an attribute (uvloop's), by identity.
+_ledgers: dict[int, StreamLedger] = {}
+
+
+def transport_of(obj: Any) -> Any:
+    """The transport of a writer; a transport is its own."""
+    return vars(obj)["_transport"] if isinstance(obj, asyncio.StreamWriter) else obj
+
+
+def is_trusted(transport: Any) -> bool:
+    """Whether any thread may ask `transport` for its levels."""
+    return type(transport).__module__.startswith(TRUSTED)
+
+
+class StreamInstrument:
+    """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
+
+    kind = "stream"
+    watchable = "asyncio.StreamWriter, transports that write"
+
+    def __init__(self) -> None:
+        self._turn = 0
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """The classes of what can be watched; uvloop's are asked for where it is loaded."""
+        uvloop = sys.modules.get("uvloop.loop")
+        others = (uvloop.UVBaseTransport,) if uvloop is not None else ()
+        return asyncio.StreamWriter, asyncio.WriteTransport, *others
+
+    def ledger_of(self, obj: Any) -> StreamLedger | None:
+        """The ledger of `obj`, ``None`` where it is not watched."""
+        ledger = held(obj) or _ledgers.get(id(obj))
+        if not isinstance(ledger, StreamLedger) or ledger.retired:
+            return None
+        return ledger if ledger.owner is None or ledger.owner() is obj else None
+
+    def uninstall(self) -> None:
+        """Nothing is watched any more."""
+        stream_methods.uninstall()
+        stream_pauses.uninstall()
+        _ledgers.clear()
+
+    def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> StreamLedger:
+        """Give `obj` a ledger; raises ``TypeError`` for a transport of which no pauses can be told."""
+        writer = isinstance(obj, asyncio.StreamWriter)
+        transport = transport_of(obj)
+        protocol = obj._protocol if writer else transport.get_protocol()
+        ledger = StreamLedger(bounds=bounds, clock=clock, has_drain=writer, counts_bytes=True)
+        ledger.instrument = self
+        stream_pauses.follow(protocol, ledger)
+        if writer:
+            stream_methods.WRITER.install()
+        else:
+            ledger.counts_bytes = stream_methods.count_bytes(transport)
+        self._place(obj, transport, protocol, ledger)
+        return ledger
+
+    def _place(self, obj: Any, transport: Any, protocol: Any, ledger: StreamLedger) -> None:
+        try:
+            object.__setattr__(obj, ATTRIBUTE, ledger)
+        except AttributeError:
+            _ledgers[id(obj)] = ledger
+        ledger.trusted = is_trusted(transport)
+        if ledger.trusted:
+            ledger.limit = transport.get_write_buffer_limits()[1]
+            ledger.holds(transport.get_write_buffer_size())
+        flag = getattr(protocol, "_paused", None)
+        if flag is True or (flag is None and ledger.size > ledger.limit > 0):
+            ledger.pause()
+
+    def detach(self, obj: Any) -> None:
+        """Take the ledger from `obj`."""
+        ledger = held(obj) or _ledgers.pop(id(obj), None)
+        if ledger is not None:
+            stream_pauses.leave(ledger)
+        if ATTRIBUTE in getattr(obj, "__dict__", {}):
+            object.__delattr__(obj, ATTRIBUTE)
+
+    def ended(self, ledger: StreamLedger) -> None:
+        """The connection is lost: what the kernel says now is the last that it says."""
+        ledger.resume()
+        ledger.lost = True
+        obj = ledger.owner() if ledger.owner is not None else None
+        if obj is not None and ledger.trusted:
+            ledger.kernel = asked(transport_of(obj).get_extra_info("socket")) or ledger.kernel
+        ledger.size = 0
+        if ledger.home is not None:
+            ledger.home.hub.note(ledger)
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def read(self, ledger: StreamLedger, now: float) -> StreamReading:
+        """A reading of the writer at `now`."""
+        return self.read_many([ledger], lambda: now)
+
+    def close(self, ledger: StreamLedger, now: float) -> StreamReading:
+        """The totals of a writer that is gone, closed or no longer watched."""
+        stream_pauses.leave(ledger)
+        ledger.resume()
+        ledger.retired = True
+        return self.read(ledger, now)
+
+    def read_many(self, ledgers: list[StreamLedger], clock: Callable[[], float]) -> StreamReading:
+        """One reading of all `ledgers`, which share a name; one that fails is left out and counted."""
+        columns = _Columns(ledgers[0])
+        turn = self._turn = (self._turn + ASKED) % max(ASKED, len(ledgers))
+        for number, ledger in enumerate(ledgers):
+            if not (number + 1) % GIVE_WAY:
+                time.sleep(0)
+            try:
+                columns.add(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
+            except Exception as error:
+                faults.swallow(error, "reading a stream")
+        return columns.reading()
+
+    def peak(self, ledger: StreamLedger, now: float) -> float | None:
+        """Highest utilisation of the last 60 s."""
+        return ledger.peak(now) / ledger.limit if ledger.limit else None
+
+    def restart(self, ledger: StreamLedger, now: float) -> None:
+        """Count from zero."""
+        ledger.restart()
+
+
+class _Columns:
+    """The readings of the writers of one name, while they are put together."""
+
+    def __init__(self, first: StreamLedger) -> None:
+        self.bounds = first.bounds
+        self.counts = [0] * (len(first.bounds) + 1)
+        self.rows: list[Row] = []
+        self.buffered = self.limits = self.open = self.asked = 0
+        self.ratio: float | None = None
+        self.peak: float | None = None
+        self.has_drain = self.counts_bytes = False
+        self.kernels: list[Any] = []
+
+    def add(self, ledger: StreamLedger, now: float, *, kernel: bool) -> None:
+        """One writer more; `kernel`: ask the kernel too."""
+        row = ledger.row(now, self.counts)
+        owner = None if ledger.retired or ledger.owner is None else ledger.owner()
+        if owner is not None:
+            self._levels(ledger, transport_of(owner), now, kernel)
+        if ledger.kernel is not None:
+            self.kernels.append(ledger.kernel if owner is not None else ledger.kernel._replace(unsent=0))
+        self.has_drain |= ledger.has_drain
+        self.counts_bytes |= ledger.counts_bytes
+        self.rows.append(row)
+
+    def _levels(self, ledger: StreamLedger, transport: Any, now: float, kernel: bool) -> None:
+        if ledger.trusted:
+            size, limit = _size(transport, ledger), transport.get_write_buffer_limits()[1]
+            ledger.limit = limit
+            self.open += not transport.is_closing()
+            if kernel:
+                self._ask(ledger, transport)
+        else:
+            size, limit = ledger.size, ledger.limit
+            self.open += not ledger.lost
+        self.buffered += size
+        self.limits += limit
+        if limit:
+            self.ratio = max(self.ratio or 0, size / limit)
+            peak = max(size, ledger.peaks.read(now)) if ledger.peaks is not None else size
+            self.peak = max(self.peak or 0, peak / limit)
+
+    def _ask(self, ledger: StreamLedger, transport: Any) -> None:
+        told = asked(transport.get_extra_info("socket"))
+        if told is not None:
+            ledger.kernel = told
+            self.asked += 1
+
+    def reading(self) -> StreamReading:
+        """All of them."""
+        total = Row(*map(sum, zip(*self.rows, strict=True))) if self.rows else Row(*[0] * len(Row._fields))
+        kernel = [sum(column) for column in zip(*self.kernels, strict=True)] if self.kernels else None
+        return StreamReading(
+            open_writers=self.open,
+            paused_writers=total.paused,
+            buffered_bytes=self.buffered,
+            buffer_limit_bytes=self.limits,
+            utilization_ratio=self.ratio,
+            peak_utilization_ratio=self.peak,
+            drain_seconds=self._drains(total) if self.has_drain else None,
+            blocked_drains=total.blocked_drains if self.has_drain else None,
+            drain_blocked_seconds=total.blocked_seconds if self.has_drain else None,
+            stalled_seconds=total.stalled_seconds if self.has_drain else None,
+            longest_block_seconds=max((row.longest for row in self.rows), default=0.0) if self.has_drain else None,
+            paused_seconds=total.paused_seconds,
+            written_bytes=total.written if self.counts_bytes else None,
+            unheeded_writes=total.unheeded_writes if self.counts_bytes else None,
+            unheeded_bytes=total.unheeded_bytes if self.counts_bytes else None,
+            kernel_unsent_bytes=kernel[0] if kernel else None,
+            tcp_busy_seconds=kernel[1] if kernel else None,
+            tcp_limited_seconds=(kernel[2], kernel[3]) if kernel else None,
+            kernel_writers=self.asked,
+        )
+
+    def _drains(self, total: Row) -> HistogramReading:
+        counts = self.counts
+        counts[0] += max(0, total.drains - sum(counts))
+        return HistogramReading(self.bounds, tuple(counts), total.brief_seconds)
+
+
+def _size(transport: Any, ledger: StreamLedger) -> int:
+    for _ in range(3):
+        try:
+            return int(transport.get_write_buffer_size())
+        except RuntimeError:  # the loop's thread changed the buffer while it was added up
+            continue
+    return ledger.size

@@ -1,0 +1,150 @@
+"""The methods that replace those of `asyncio.StreamWriter`, and `write()` of asyncio's own transports.
+
+The originals do the work; what is recorded comes after it, and no error of ours reaches the application.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from bpexporter.faults import faults
+from bpexporter.instruments.replacing import Replaced, guarded, unwatched
+from bpexporter.ledgers.stream import StreamLedger
+
+
+def write(self: Any, data: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except Exception:
+        ledger = None
+        unwatched(self)
+    if ledger is None:
+        self._transport.write(data)
+        return
+    paused = ledger.paused
+    transport = self._transport
+    transport.write(data)
+    try:
+        size = len(data) if type(data) is bytes else size_of(data)
+        ledger.written += size
+        if paused:
+            ledger.unheeded_writes += 1
+            ledger.unheeded_bytes += size
+        if ledger.trusted:
+            level = transport.get_write_buffer_size()
+            if level or ledger.size:
+                ledger.holds(level)
+    except Exception as error:
+        faults.swallow(error, "write")
+
+
+def writelines(self: Any, data: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except Exception:
+        ledger = None
+        unwatched(self)
+    if ledger is None:
+        self._transport.writelines(data)
+        return
+    paused = ledger.paused
+    lines = data if isinstance(data, (list, tuple)) else list(data)
+    self._transport.writelines(lines)
+    guarded(_wrote, ledger, lines, paused, self._transport)
+
+
+async def drain(self: Any) -> None:
+    try:
+        ledger = self._bpexporter_ledger
+    except Exception:
+        ledger = None
+        unwatched(self)
+    if ledger is None:
+        await DRAIN(self)
+    elif not ledger.paused:
+        await DRAIN(self)
+        ledger.drains += 1
+    else:
+        await _blocked(self, ledger)
+
+
+async def _blocked(self: Any, ledger: StreamLedger) -> None:
+    token = object()
+    guarded(ledger.begin, token)
+    try:
+        await DRAIN(self)
+    except BaseException:
+        guarded(ledger.gave_up, token)
+        raise
+    guarded(ledger.drained, token)
+
+
+def size_of(data: Any) -> int:
+    """Bytes of what was written; a view of wider items counts bytes too."""
+    return memoryview(data).nbytes
+
+
+def _wrote(ledger: StreamLedger, lines: Iterable[Any], paused: bool, transport: Any) -> None:
+    ledger.wrote(sum(map(size_of, lines)), paused)
+    if ledger.trusted:
+        ledger.holds(transport.get_write_buffer_size())
+
+
+DRAIN: Any = vars(asyncio.StreamWriter)["drain"]
+WRITER = Replaced(asyncio.StreamWriter, {"write": write, "writelines": writelines, "drain": drain})
+
+
+# Transports ----------------------------------------------------------------------------------------------
+
+
+def _writing(original: Any) -> Any:
+    def write(self: Any, data: Any) -> Any:
+        ledger = getattr(self, "_bpexporter_ledger", None)
+        if ledger is None:
+            return original(self, data)
+        paused = ledger.paused
+        result = original(self, data)
+        guarded(_wrote, ledger, (data,), paused, self)
+        return result
+
+    return write
+
+
+def _writing_lines(original: Any) -> Any:
+    def writelines(self: Any, list_of_data: Any) -> Any:
+        ledger = getattr(self, "_bpexporter_ledger", None)
+        if ledger is None:
+            return original(self, list_of_data)
+        paused = ledger.paused
+        lines = list(list_of_data)
+        result = original(self, lines)
+        guarded(_wrote, ledger, lines, paused, self)
+        return result
+
+    return writelines
+
+
+_transports: dict[tuple[type, str], Replaced] = {}
+
+
+def count_bytes(transport: Any) -> bool:
+    """Let what is written to `transport` be counted; whether that can be done: for asyncio's own, not for uvloop's."""
+    kind = type(transport)
+    if not kind.__module__.startswith("asyncio."):
+        return False
+    for name, wrapper in (("write", _writing), ("writelines", _writing_lines)):
+        owner = next(one for one in kind.__mro__ if name in vars(one))
+        if owner is not asyncio.WriteTransport:  # its writelines() calls write(), which counts
+            if (owner, name) not in _transports:
+                _transports[owner, name] = Replaced(owner, {name: wrapper(vars(owner)[name])})
+            _transports[owner, name].install()
+    return True
+
+
+def uninstall() -> None:
+    """Put the originals back."""
+    for replaced in (WRITER, *_transports.values()):
+        replaced.uninstall()
+    _transports.clear()

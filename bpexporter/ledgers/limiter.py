@@ -1,0 +1,132 @@
+"""The ledger of a limiter: what the hot path of a semaphore updates.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from bpexporter.clocks import PeakWindow, StallClock
+from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
+from bpexporter.ledgers.readings import LimiterReading
+
+# The clock is read at least once in so many releases, so that a peak can be dated; a reading asks for one too.
+ALARM_RELEASES = 256
+# Under this many seconds between two such readings of the clock they may be further apart, over it they come nearer.
+ALARM_SECONDS = 0.05
+
+
+class LimiterLedger:
+    """What is recorded of one semaphore.
+
+    A release compares the permits in use with `ceiling`, and counts `left` down; where one of them says so, there
+    is a peak to date.
+    """
+
+    __slots__ = (
+        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "clock"),
+        *("acquires", "capacity", "value", "refused_cancelled", "blocked", "waits"),
+        *("ceiling", "left", "interval", "alarm_at", "peaks"),
+    )
+
+    def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float], capacity: int, value: int) -> None:
+        self.owner: weakref.ref[Any] | None = None
+        self.home: Any = None
+        self.index = 0  # its place among the members of its name
+        self.instrument: Any = None
+        self.asked = ""
+        self.retired = False
+        self.clock = clock
+        self.restart(bounds=bounds, capacity=capacity, value=value)
+
+    def restart(self, *, bounds: tuple[float, ...], capacity: int, value: int) -> None:
+        """Count from zero, with the semaphore as it is now."""
+        self.acquires = 0
+        self.capacity, self.value = capacity, value
+        self.refused_cancelled = 0
+        self.blocked = StallClock()
+        self.waits = Durations(bounds)
+        self.ceiling = -1
+        self.left, self.interval, self.alarm_at = 0, 1, self.clock()
+        self.peaks = PeakWindow()
+
+    def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:
+        # A copied or pickled semaphore is not watched, and unpickles where bpexporter is not installed.
+        return type(None), ()
+
+    # Recording: called by the instrument, on the thread of the semaphore's loop --------------------------
+
+    def note_release(self, in_use: int, value: int) -> None:
+        """`in_use` permits were held until now, and there is something to time; `value` are free after it."""
+        now = self.clock()
+        if value > self.capacity:  # released more often than acquired, or held since before it was watched
+            self.capacity = value
+        if self.left > 0:
+            self.ceiling = in_use
+            self.peaks.add(in_use, now)
+            return
+        self.peaks.add(max(self.ceiling, in_use), now)
+        brisk = now - self.alarm_at < ALARM_SECONDS
+        self.interval = min(self.interval * 2, ALARM_RELEASES) if brisk else max(1, self.interval // 2)
+        self.alarm_at, self.left, self.ceiling = now, self.interval, in_use - 1
+
+    def begin(self, token: object) -> None:
+        """An acquire of this `token` waits."""
+        self.blocked.begin(token, self.clock())
+
+    def gave_up(self, token: object) -> None:
+        """The acquire of this `token` was given up."""
+        self.blocked.end(token, self.clock())
+        self.refused_cancelled += 1
+
+    def acquired(self, token: object) -> None:
+        """The acquire of this `token` has its permit."""
+        waited = self.blocked.end(token, self.clock())
+        raw = self.waits.raw
+        if waited <= self.waits.brief:
+            self.waits.briefly += waited
+            self.acquires += 1
+        else:
+            # In one line, so that no reader sees the one without the other.
+            raw += (waited,)
+            self.acquires += 1
+            if len(raw) > RAW_LIMIT:
+                self.waits.sort()
+
+    # Reading ------------------------------------------------------------------------------------
+
+    def read(self, value: int | None, now: float) -> LimiterReading:
+        """A reading at `now`; `value` permits are free, ``None`` for a semaphore that is gone."""
+        self.left = 0  # the next release dates the peak: whatever comes after is newer than this reading
+        blocked = self.blocked.read(now)
+        gone = value is None
+        capacity = 0 if value is None else max(self.capacity, value)
+        in_use = 0 if value is None else capacity - value
+        return LimiterReading(
+            members=int(not gone),
+            capacity_permits=None if gone else capacity,
+            in_use_permits=None if gone else in_use,
+            utilization_ratio=in_use / capacity if capacity else None,
+            peak_utilization_ratio=max(in_use, self.peaks.read(now)) / capacity if capacity else None,
+            acquire_wait_seconds=self._waits(),
+            blocked_acquires=blocked.begun,
+            acquire_blocked_seconds=blocked.caller_seconds,
+            stalled_seconds=blocked.stalled_seconds,
+            waiting_tasks=blocked.callers,
+            longest_block_seconds=blocked.longest,
+            refused_acquires=(self.refused_cancelled,),
+        )
+
+    def _waits(self) -> HistogramReading:
+        waits = self.waits
+        for _ in range(100):
+            waits.settle()
+            counts, total = waits.counts, waits.total + waits.briefly
+            acquires, state, busy, late = self.acquires, counts and counts[:], waits.busy, len(waits.raw)
+            if not busy:
+                break
+        acquires -= late
+        return waits.reading(state, total, max(0, acquires - sum(state or ())))
