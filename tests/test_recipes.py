@@ -19,7 +19,7 @@ from needs import missing
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-RECIPES = {name: text for name, text in re.findall(r"<!-- recipe: (\w+) -->\n```\w+\n(.*?)```", README, re.DOTALL)}
+RECIPES = dict(re.findall(r"<!-- recipe: (\w+) -->\n```\w+\n(.*?)```", README, re.DOTALL))
 
 
 def package(name: str) -> None:

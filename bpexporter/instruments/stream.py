@@ -123,6 +123,10 @@ class StreamInstrument:
         """A reading of the writer at `now`."""
         return self.read_many([ledger], lambda: now)
 
+    def stalled_seconds(self, ledger: StreamLedger, now: float) -> float:
+        """Wall seconds with a blocked drain so far."""
+        return ledger.blocked.read(now).stalled_seconds if ledger.blocked is not None else 0.0
+
     def close(self, ledger: StreamLedger, now: float) -> StreamReading:
         """The totals of a writer that is gone, closed or no longer watched."""
         stream_pauses.leave(ledger)

@@ -34,13 +34,21 @@ class Library:
 
 
 LIBRARIES = (
-    Library(name="aiojobs", version="1.4.0", needs=("pytest-asyncio", "pytest-aiohttp", "aiohttp"), tests="tests"),
-    Library(name="janus", version="2.0.0", needs=("pytest-asyncio",), tests="tests"),
-    Library(name="aiosmtpd", version="1.4.6", needs=("pytest-mock", "setuptools<80"), tests="aiosmtpd/tests"),
+    Library(
+        name="aiojobs",
+        version="1.4.0",
+        needs=("pytest-aiohttp", "aiohttp", "pytest-cov"),
+        tests="tests",
+        options=("-o", "asyncio_mode=auto"),
+    ),
+    Library(name="janus", version="2.0.0", needs=("pytest-asyncio", "pytest-cov"), tests="tests"),
+    Library(
+        name="aiosmtpd", version="1.4.6", needs=("pytest-mock", "pytest-cov", "setuptools<80"), tests="aiosmtpd/tests"
+    ),
     Library(
         name="aioftp",
         version="0.28.3",
-        needs=("pytest-asyncio", "pytest-mock", "async-timeout", "siosocks", "trustme"),
+        needs=("pytest-asyncio", "pytest-mock", "pytest-cov", "async-timeout", "siosocks", "trustme"),
         tests="tests",
     ),
     Library(name="aiostream", version="0.8.1", needs=("pytest-asyncio", "pytest-cov"), tests="tests"),
