@@ -43,7 +43,10 @@ LIBRARIES = (
     ),
     Library(name="janus", version="2.0.0", needs=("pytest-asyncio", "pytest-cov"), tests="tests"),
     Library(
-        name="aiosmtpd", version="1.4.6", needs=("pytest-mock", "pytest-cov", "setuptools<80"), tests="aiosmtpd/tests"
+        name="aiosmtpd",
+        version="1.4.6",
+        needs=("pytest-asyncio", "pytest-mock", "pytest-cov", "setuptools<80"),
+        tests="aiosmtpd/tests",
     ),
     Library(
         name="aioftp",
