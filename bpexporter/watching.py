@@ -215,6 +215,9 @@ def _after_fork() -> None:
     faults.reset()
     for hub in hubs.all_hubs():
         hub.restart()
+        for ledger in hub.members(LOOPS.kind):
+            if ledger.owner().is_running():  # on the thread that has forked, which is the parent's
+                _release_member(ledger)
 
 
 if hasattr(os, "register_at_fork"):

@@ -62,6 +62,7 @@ IN_A_MODULE = {
     "jobs = collections.deque([Queue()])": "app:jobs",
     "jobs = {}\nfor name in 'ab': jobs[name] = Queue()": "app:jobs",
     "jobs = {}\njobs['in'] = Queue()": "app:jobs[in]",
+    "jobs = {}\njobs['\\ud800'] = Queue()": "app:jobs[\\ud800]",
     "IN = 'in'\njobs = {}\njobs[IN] = Queue()": "app:jobs[IN]",
     "jobs = {}\nfor name in 'ab': jobs.setdefault(name, Queue())": "app:jobs",
     "jobs = collections.defaultdict(Queue)\njobs['a'].empty()": "app:jobs",

@@ -86,7 +86,7 @@ def test_same_outcomes_under_install(tmp_path):
     """With everything watched that is made, under names found by themselves, they come out the same."""
     if not probe(sys.executable):
         missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
-    modules = [*MODULES, "test.test_asyncio.test_streams", "test.test_asyncio.test_subprocess"]
+    modules = [*MODULES, "test.test_asyncio.test_streams"]
     bare = outcomes(sys.executable, "bare", tmp_path / "bare", modules)
     installed = outcomes(sys.executable, "installed", tmp_path / "installed", modules)
     assert differences(bare, installed) == []

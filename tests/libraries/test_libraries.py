@@ -47,6 +47,8 @@ LIBRARIES = (
         version="1.4.6",
         needs=("pytest-asyncio", "pytest-mock", "pytest-cov", "setuptools<80"),
         tests="aiosmtpd/tests",
+        # its list of warnings to be errors is from before the present pytest
+        options=("-W", "default", "-o", "filterwarnings=default", "-o", "asyncio_default_fixture_loop_scope=function"),
     ),
     Library(
         name="aioftp",
