@@ -18,7 +18,7 @@ from .tables import Figures
 PROGRAM = Path(__file__).with_name("served.py")
 ROOT = Path(__file__).parents[2]
 CONNECTIONS = 16
-ROUNDS = 3
+ROUNDS = 5
 REQUEST = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
 
 
