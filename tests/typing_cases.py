@@ -43,7 +43,7 @@ def wrong(hub: Hub) -> None:
     bpexporter.snapshot().queues["q"].puts = 3  # error: misc
     bpexporter.snapshot().queues["q"].utilization_ratio > 0.8  # error: operator
     bpexporter.start(port="9877")  # error: arg-type
-    bpexporter.install("app")  # error: call-arg
+    bpexporter.install(hub="app")  # error: arg-type
     bpexporter.on_stall("q")  # error: call-arg
     bpexporter.on_stall("q", call="f")  # error: arg-type
     Hub((0.1, 1.0))  # error: call-arg
