@@ -16,7 +16,8 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from bpexporter.auto_bytecode import UNKNOWN, Target, target_of
+from bpexporter.auto_bytecode import target_of
+from bpexporter.auto_targets import UNKNOWN, Target
 
 # So many places are kept; a program that has more makes its code as it goes.
 MOST_PLACES = 4_096
