@@ -112,7 +112,7 @@ class LimiterInstrument:
     """Watches `asyncio.Semaphore`, `asyncio.BoundedSemaphore` and subclasses."""
 
     kind = "limiter"
-    types = constructed = (asyncio.Semaphore,)
+    types = (asyncio.Semaphore,)
     watchable = "asyncio.Semaphore, asyncio.BoundedSemaphore"
 
     def ledger_of(self, semaphore: Any) -> LimiterLedger | None:
@@ -153,6 +153,10 @@ class LimiterInstrument:
     def read(self, ledger: LimiterLedger, now: float) -> LimiterReading:
         """A reading of the semaphore at `now`; runs none of the host's code."""
         return ledger.read(self.value(ledger), now)
+
+    def stalled_seconds(self, ledger: LimiterLedger, now: float) -> float:
+        """Wall seconds with a blocked caller so far."""
+        return ledger.blocked.read(now).stalled_seconds
 
     def close(self, ledger: LimiterLedger, now: float) -> LimiterReading:
         """The totals of a semaphore that is gone or no longer watched."""

@@ -117,7 +117,7 @@ class QueueInstrument:
     """Watches `asyncio.Queue` and its subclasses."""
 
     kind = "queue"
-    types = constructed = (asyncio.Queue,)
+    types = (asyncio.Queue,)
     watchable = "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue"
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
