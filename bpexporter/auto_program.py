@@ -48,16 +48,18 @@ def prepared_module(first: str, arguments: list[str]) -> Callable[[], Any]:
 
 def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
     """What runs a file, a folder or an archive."""
-    path = Path(script).absolute()
+    # as the interpreter makes it: "./" and ".." stay
+    full = script if Path(script).is_absolute() else f"{Path.cwd()}/{script}"
+    path = Path(full)
     if not path.is_dir() and not is_archive(script):
         path.open("rb").close()  # where there is no such file, nothing is changed
         sys.argv[:] = [script, *arguments]
         search_first(str(path.resolve().parent))
-        main = main_module(str(path))
+        main = main_module(full)
         as_main(main)
-        return lambda: exec(compiled(path), main.__dict__)
+        return lambda: exec(compiled(path, full), main.__dict__)
     sys.argv[:] = [script, *arguments]
-    search_first(script, always=True)
+    search_first(full, always=True)
     as_main(ModuleType("__main__"))
     run: Callable[..., Any] = runpy._run_module_as_main  # type: ignore[attr-defined]
     return lambda: run("__main__", False)
@@ -68,13 +70,13 @@ def is_archive(script: str) -> bool:
     return any(script.endswith(end) for end in (".zip", ".pyz", ".egg"))
 
 
-def compiled(path: Path) -> CodeType:
+def compiled(path: Path, name: str) -> CodeType:
     """The code of a script; what is compiled already is read as such."""
     if path.suffix == ".pyc":
         code = importlib.machinery.SourcelessFileLoader("__main__", str(path)).get_code("__main__")
         assert code is not None
         return code
-    return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    return compile(path.read_bytes(), name, "exec", dont_inherit=True)
 
 
 def main_module(path: str) -> ModuleType:

@@ -1,0 +1,1 @@
+"""Small programs as people write them, which know nothing of bpexporter."""
