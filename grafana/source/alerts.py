@@ -50,7 +50,10 @@ class Alert(NamedTuple):
 
 QUEUE_ALERTS = (
     Alert(
-        "queue", "BackpressureQueueUtilizationHigh", "warning", HELD,
+        "queue",
+        "BackpressureQueueUtilizationHigh",
+        "warning",
+        HELD,
         f"""
 # The lowest of the last moments: a burst that comes and goes is no trouble.
 min_over_time({{queue.utilization_ratio}}[{GRACE}]) > {thresholds.SATURATED}
@@ -60,7 +63,10 @@ min_over_time({{queue.utilization_ratio}}[{GRACE}]) > {thresholds.SATURATED}
         "than comes in; when it is full, producers will wait.",
     ),
     Alert(
-        "queue", "BackpressureQueueStalled", "critical", HELD,
+        "queue",
+        "BackpressureQueueStalled",
+        "critical",
+        HELD,
         f"""
 # Full and somebody held up: neither alone is worth waking up for.
 {recording.QUEUE_STALLED.record} > {thresholds.STALLED}
@@ -72,7 +78,10 @@ min_over_time({{queue.utilization_ratio}}[{GRACE}]) >= {thresholds.SATURATED}
         "downstream: the consumers of the last queue that stalls.",
     ),
     Alert(
-        "queue", "BackpressureQueueStuck", "critical", SOON,
+        "queue",
+        "BackpressureQueueStuck",
+        "critical",
+        SOON,
         f"""
 # Full the whole time, and nothing was taken out.
 min_over_time({{queue.utilization_ratio}}[{RATE}]) >= {thresholds.FULL}
@@ -88,25 +97,32 @@ and (
 )
 """,
         f"Queue {QUEUE} is full and nothing leaves it.",
-        f"Queue {QUEUE} of {WHERE} has been full for {RATE} and nothing was taken out: its consumers are gone, hang, or "
-        "wait for its own producers (a deadlock).",
+        f"Queue {QUEUE} of {WHERE} has been full for {RATE} and nothing was taken out: its consumers are gone, hang, "
+        "or wait for its own producers (a deadlock).",
     ),
     Alert(
-        "queue", "BackpressureQueueFullSoon", "warning", HELD,
+        "queue",
+        "BackpressureQueueFullSoon",
+        "warning",
+        HELD,
         f"""
 predict_linear({{queue.utilization_ratio}}[{TREND}], {thresholds.FULL_SOON_SECONDS}) >= {thresholds.FULL}
 # Not full yet, and no small queue that has only begun to be used.
 and max_over_time({{queue.utilization_ratio}}[{GRACE}]) < {thresholds.FULL}
 and min_over_time({{queue.utilization_ratio}}[{GRACE}]) > {thresholds.FULL_SOON_FROM}
 # Its lowest now is above its highest of before: a rise, and not the slope of a burst.
-and min_over_time({{queue.utilization_ratio}}[{RATE}]) > max_over_time({{queue.utilization_ratio}}[{RATE}] offset {LONG})
+and min_over_time({{queue.utilization_ratio}}[{RATE}])
+  > max_over_time({{queue.utilization_ratio}}[{RATE}] offset {LONG})
 """,
         f"Queue {QUEUE} will be full within {thresholds.FULL_SOON_SECONDS.value / 60:.0f} minutes.",
         f"Queue {QUEUE} of {WHERE} has been filling up steadily; going on so, it is full within "
         f"{thresholds.FULL_SOON_SECONDS.value / 60:.0f} minutes, and its producers will wait.",
     ),
     Alert(
-        "queue", "BackpressureQueueUnboundedGrowing", "warning", HELD,
+        "queue",
+        "BackpressureQueueUnboundedGrowing",
+        "warning",
+        HELD,
         f"""
 # Its lowest now is above its highest of before: growth, whatever the bursts.
 min_over_time({{queue.depth_items}}[{LONG}]) > max_over_time({{queue.depth_items}}[{LONG}] offset {TREND})
@@ -114,18 +130,24 @@ and min_over_time({{queue.depth_items}}[{GRACE}]) > {thresholds.GROWING_ITEMS}
 and max_over_time({{queue.unbounded_members}}[{GRACE}]) > 0
 """,
         f"Unbounded queue {QUEUE} grows and grows.",
-        f"Queue {QUEUE} of {WHERE} has no maxsize, holds {{{{ $value | humanize }}}} items and has not stopped growing: "
-        "nothing holds its producers back, and memory is the only limit.",
+        f"Queue {QUEUE} of {WHERE} has no maxsize, holds {{{{ $value | humanize }}}} items and keeps growing. "
+        "Nothing holds its producers back, and memory is the only limit.",
     ),
     Alert(
-        "queue", "BackpressureItemsRefused", "warning", HELD,
+        "queue",
+        "BackpressureItemsRefused",
+        "warning",
+        HELD,
         f"{recording.QUEUE_REFUSED.record} > {thresholds.REFUSED}",
         f"Queue {QUEUE} refuses items.",
         f"{PERCENT} of the puts into queue {QUEUE} of {WHERE} were refused (put_nowait on a full queue) or given up "
         "(time-outs and cancellations). Work is lost, unless the program tries again.",
     ),
     Alert(
-        "queue", "BackpressureItemsOld", "warning", HELD,
+        "queue",
+        "BackpressureItemsOld",
+        "warning",
+        HELD,
         f"""
 # The age is that of a tracer item, and 0 between two of them: the highest of the last moments.
 max_over_time({{queue.oldest_item_age_seconds}}[{GRACE}]) > {thresholds.OLD_SECONDS}
@@ -133,17 +155,23 @@ max_over_time({{queue.oldest_item_age_seconds}}[{GRACE}]) > {thresholds.OLD_SECO
         f"Items of queue {QUEUE} wait for very long.",
         f"An item of queue {QUEUE} of {WHERE} has been waiting for {DURATION} at least.",
     ),
-)  # fmt: skip
+)
 
 STREAM_ALERTS = (
     Alert(
-        "stream", "BackpressureDrainStalled", "warning", SOON,
+        "stream",
+        "BackpressureDrainStalled",
+        "warning",
+        SOON,
         f"min_over_time({{stream.longest_block_seconds}}[{GRACE}]) > {thresholds.DRAIN_SECONDS}",
         f"A writer of stream {STREAM} is stuck in drain().",
         f"A drain() of stream {STREAM} of {WHERE} has been blocked for {DURATION}: its peer takes nothing.",
     ),
     Alert(
-        "stream", "BackpressurePeerNotReading", "warning", HELD,
+        "stream",
+        "BackpressurePeerNotReading",
+        "warning",
+        HELD,
         f"""
 {recording.RECEIVER_LIMITED.record} > {thresholds.NOT_READING}
 # There was enough to send to judge by.
@@ -154,7 +182,10 @@ and rate({{stream.tcp_busy_seconds_total}}[{RATE}]) > {thresholds.SENDING}
         "shut: the peer is slow, and neither the network nor this program is.",
     ),
     Alert(
-        "stream", "BackpressureIgnored", "warning", HELD,
+        "stream",
+        "BackpressureIgnored",
+        "warning",
+        HELD,
         f"""
 # One large write may go over the mark for a moment; to stay there and to write on is another matter.
 min_over_time({{stream.utilization_ratio}}[{GRACE}]) > {thresholds.FULL}
@@ -164,11 +195,14 @@ and rate({{stream.unheeded_writes_total}}[{RATE}]) > 0
         f"The buffer of a writer of stream {STREAM} of {WHERE} stays over its mark ({PERCENT} of it) while it is "
         "written to: somebody writes without drain(), and memory is the only limit.",
     ),
-)  # fmt: skip
+)
 
 LIMITER_ALERTS = (
     Alert(
-        "limiter", "BackpressureLimiterExhausted", "warning", HELD,
+        "limiter",
+        "BackpressureLimiterExhausted",
+        "warning",
+        HELD,
         f"""
 {recording.LIMITER_STALLED.record} > {thresholds.STALLED}
 and
@@ -178,34 +212,46 @@ min_over_time({{limiter.utilization_ratio}}[{GRACE}]) >= {thresholds.SATURATED}
         f"Limiter {LIMITER} of {WHERE} had no permit left, and {PERCENT} of the time a task waited for one.",
     ),
     Alert(
-        "limiter", "BackpressureLimiterStuck", "critical", SOON,
+        "limiter",
+        "BackpressureLimiterStuck",
+        "critical",
+        SOON,
         f"min_over_time({{limiter.longest_block_seconds}}[{GRACE}]) > {thresholds.STUCK_SECONDS}",
         f"No permit of limiter {LIMITER} comes back.",
         f"A task has waited for a permit of limiter {LIMITER} of {WHERE} for {DURATION}: permits are not released, "
         "or their holders hang.",
     ),
     Alert(
-        "limiter", "BackpressureAcquiresGivenUp", "warning", HELD,
+        "limiter",
+        "BackpressureAcquiresGivenUp",
+        "warning",
+        HELD,
         f"{recording.LIMITER_REFUSED.record} > {thresholds.REFUSED}",
         f"Tasks give up waiting for limiter {LIMITER}.",
         f"{PERCENT} of the acquires of limiter {LIMITER} of {WHERE} were cancelled or timed out before they got a "
         "permit. Work is lost, unless the program tries again.",
     ),
-)  # fmt: skip
+)
 
 LOOP_ALERTS = (
     Alert(
-        "loop", "BackpressureLoopBlocked", "warning", HELD,
+        "loop",
+        "BackpressureLoopBlocked",
+        "warning",
+        HELD,
         f"{recording.LOOP_STALLED.record} > {thresholds.LOOP_STUCK}",
         f"Event loop {LOOP} is stuck {PERCENT} of the time.",
         f"Event loop {LOOP} of {WHERE} was late {PERCENT} of the time: a callback does not give way. While it is "
         "stuck nothing of the program runs, and every queue looks slow.",
     ),
-)  # fmt: skip
+)
 
 EXPORTER_ALERTS = (
     Alert(
-        "exporter", "BackpressureExporterDown", "critical", SOON,
+        "exporter",
+        "BackpressureExporterDown",
+        "critical",
+        SOON,
         f"""
 max_over_time(up[{GRACE}]) == 0
 # Of all targets, those that have shown metrics of bpexporter before.
@@ -216,7 +262,10 @@ and on (job, instance) present_over_time({{itself.build_info}}[{KNOWN}])
         "gives it no time.",
     ),
     Alert(
-        "exporter", "BackpressureExporterGone", "warning", HELD,
+        "exporter",
+        "BackpressureExporterGone",
+        "warning",
+        HELD,
         f"""
 group by (job) (present_over_time({{itself.build_info}}[{REMEMBERED}]))
 unless group by (job) (present_over_time({{itself.build_info}}[{RATE}]))
@@ -228,19 +277,25 @@ unless group by (job) (up == 0)
         "not discovered any more, or start() is not called any more.",
     ),
     Alert(
-        "exporter", "BackpressureExporterFailing", "warning", SOON,
+        "exporter",
+        "BackpressureExporterFailing",
+        "warning",
+        SOON,
         f"increase({{itself.collect_errors_total}}[{LONG}]) > {thresholds.LOST}",
         "bpexporter fails to read what it watches.",
         f"{{{{ $value | humanize }}}} errors within {LONG} at {WHERE}: readings may be missing. The application's log "
         "says why.",
     ),
     Alert(
-        "exporter", "BackpressureNamesFolded", "info", SOON,
+        "exporter",
+        "BackpressureNamesFolded",
+        "info",
+        SOON,
         f"increase({{itself.folded_names_total}}[{LONG}]) > {thresholds.LOST}",
         "Too many names of {{ $labels.kind }} resources.",
         f"{WHERE} makes more names than bpexporter keeps; further ones are counted as __other__. A name is made from "
         "something unbounded, such as a connection or a user.",
     ),
-)  # fmt: skip
+)
 
 ALERTS: tuple[Alert, ...] = QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import yaml
@@ -39,7 +38,7 @@ Dumper.add_representer(str, text)
 
 def comment(lines: str) -> str:
     """`lines` as a YAML comment."""
-    return textwrap.indent(lines, "# ", lambda line: True).replace("# \n", "#\n")
+    return "\n".join(f"# {line}".rstrip() for line in lines.splitlines()) + "\n"
 
 
 def to_yaml(data: Any, head: str = "") -> str:
@@ -66,8 +65,6 @@ def files() -> dict[str, str]:
     numbers = f"Thresholds, all from grafana/source/thresholds.py:\n\n{thresholds.described()}\n"
     head = HEAD.format(source="alerts")
     return {
-        "rules/backpressure-recording.yml": to_yaml(
-            {"groups": recording_groups()}, HEAD.format(source="recording")
-        ),
+        "rules/backpressure-recording.yml": to_yaml({"groups": recording_groups()}, HEAD.format(source="recording")),
         "rules/backpressure-alerts.yml": to_yaml({"groups": alert_groups()}, f"{head}\n{numbers}"),
     }
