@@ -13,6 +13,8 @@ OVERVIEW, DETAIL = "backpressure-overview", "backpressure-detail"
 # Grafana 10 knows this version of the classic form; later ones read it as it stands.
 SCHEMA = 39
 ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
+# Not among the values, so that the first of them is taken.
+FIRST = {"selected": False, "text": "", "value": ""}
 ON_TIME_CHANGE, BY_NAME = 2, 1
 KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
 
@@ -29,7 +31,7 @@ def source_variable() -> Panel:
         "label": "Data source",
         "type": "datasource",
         "query": "prometheus",
-        "current": {},
+        "current": {"selected": False, "text": "default", "value": "default"},
         "hide": 0,
         "includeAll": False,
         "multi": False,
@@ -47,7 +49,6 @@ def variable(name: str, label: str, query: str, *, several: bool) -> Panel:
         "label": label,
         "type": "query",
         "datasource": SOURCE,
-        "definition": query,
         "query": {"qryType": 1, "query": query, "refId": f"variable-{name}"},
         "hide": 0,
         "options": [],
@@ -57,8 +58,7 @@ def variable(name: str, label: str, query: str, *, several: bool) -> Panel:
         "sort": BY_NAME,
         "multi": several,
         "includeAll": several,
-        "allValue": ".+" if several else None,
-        "current": ALL if several else {},
+        **({"allValue": ".+", "current": ALL} if several else {"current": FIRST}),
     }
 
 

@@ -136,7 +136,12 @@ def places() -> Panel:
         height=9,
         do="The worst stand first. Click a resource for its details. Of those that are held up, the one furthest "
         "downstream has the consumer that is to blame.",
-        options={"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": "Pressure", "desc": True}]},
+        options={
+            "frameIndex": 0,
+            "showHeader": True,
+            "cellHeight": "sm",
+            "sortBy": [{"displayName": "Pressure", "desc": True}],
+        },
         custom={"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": True},
         transformations=[
             {"id": "merge", "options": {}},
@@ -218,7 +223,7 @@ def states() -> Panel:
             "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
             "tooltip": {"mode": "single", "sort": "none"},
         },
-        custom={"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
+        custom={"fillOpacity": 80, "lineWidth": 0},
         color={"mode": "thresholds"},
         mappings=[{"type": "value", "options": mapped}],
     )

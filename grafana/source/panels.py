@@ -183,6 +183,7 @@ def heatmap(title: str, template: str, *, do: str, **more: Any) -> Panel:
         "filterValues": {"le": 1e-9},
         "legend": {"show": True},
         "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
         "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
         "yAxis": {"axisPlacement": "left", "reverse": False, "unit": "s"},
     }
