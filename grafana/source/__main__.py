@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from grafana.source import rules
+from grafana.source import kubernetes, rules
 from grafana.source.dashboards import DETAIL, OVERVIEW, to_json
 from grafana.source.detail import detail
 from grafana.source.overview import overview
@@ -16,7 +16,7 @@ HERE = Path(__file__).parents[1]
 def files() -> dict[str, str]:
     """All texts by path, below grafana/."""
     boards = {f"dashboards/{OVERVIEW}.json": to_json(overview()), f"dashboards/{DETAIL}.json": to_json(detail())}
-    return {**rules.files(), **boards}
+    return {**rules.files(), **boards, **kubernetes.files()}
 
 
 def stale(folder: Path = HERE) -> list[str]:
