@@ -11,11 +11,14 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from bpexporter import __version__
 from bpexporter.catalogue import METRICS, Metric
 from bpexporter.cli_run import port, run_under_watch, split, word_run
 
+ASSETS = "Write dashboards, alert rules, and files for Prometheus, Grafana, Docker and Kubernetes into a folder"
 DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
 
@@ -57,6 +60,23 @@ def run_metrics(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_assets(options: argparse.Namespace) -> int:
+    """Write dashboards, rules and configuration into a folder."""
+    from bpexporter.assets import write
+
+    names = write(options.folder, overwrite=options.force)
+    print(f"{len(names)} files in {options.folder}; begin with {options.folder / 'grafana' / 'README.md'}")
+    return 0
+
+
+def word_assets(commands: Any) -> None:
+    """Add the command `assets` to the words of the command line."""
+    assets = commands.add_parser("assets", help=ASSETS, description=f"{ASSETS}, out of the installed package.")
+    assets.add_argument("folder", metavar="DIR", type=Path, help="where to; made where it is missing")
+    assets.add_argument("--force", action="store_true", help="overwrite files that differ")
+    assets.set_defaults(call=run_assets)
+
+
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
@@ -73,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
     word_run(commands)
+    word_assets(commands)
     return top
 
 

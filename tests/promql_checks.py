@@ -96,7 +96,9 @@ def wrong_use(metric: Metric, part: str, above: tuple[Node, ...]) -> str:
 
 def wrong_rate(metric: Metric, above: tuple[Node, ...]) -> str:
     """Gauges under `rate`."""
-    rated = bool(above[1:]) and isinstance(above[-2], promql_parser.Call) and above[-2].func.name in {"rate", "increase"}
+    rated = (
+        bool(above[1:]) and isinstance(above[-2], promql_parser.Call) and above[-2].func.name in {"rate", "increase"}
+    )
     return f"{metric.name} is a gauge and under {above[-2].func.name}" if metric.kind == "gauge" and rated else ""
 
 

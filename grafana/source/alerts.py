@@ -124,9 +124,9 @@ and min_over_time({{queue.utilization_ratio}}[{RATE}])
         "warning",
         HELD,
         f"""
+max_over_time({{queue.depth_items}}[{GRACE}]) > {thresholds.GROWING_ITEMS}
 # Its lowest now is above its highest of before: growth, whatever the bursts.
-min_over_time({{queue.depth_items}}[{LONG}]) > max_over_time({{queue.depth_items}}[{LONG}] offset {TREND})
-and min_over_time({{queue.depth_items}}[{GRACE}]) > {thresholds.GROWING_ITEMS}
+and min_over_time({{queue.depth_items}}[{LONG}]) > max_over_time({{queue.depth_items}}[{LONG}] offset {TREND})
 and max_over_time({{queue.unbounded_members}}[{GRACE}]) > 0
 """,
         f"Unbounded queue {QUEUE} grows and grows.",
