@@ -34,7 +34,7 @@ def run_demo(options: argparse.Namespace) -> int:
     """The demo: a pipeline that backs up and recovers, with its metrics served."""
     from bpexporter.demo import run
 
-    return run(host=options.host, port=options.port, seconds=options.seconds)
+    return run(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
 
 
 def table_row(metric: Metric) -> str:
@@ -86,6 +86,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     demo.add_argument("--port", type=port, default=9877, help="port, 0 for any (default: %(default)s)")
     demo.add_argument("--seconds", type=seconds, default=math.inf, help="how long (default: until Ctrl-C)")
+    demo.add_argument(
+        "--cycle", type=seconds, default=20.0, help="seconds; for half of each the demo backs up (default: %(default)g)"
+    )
     demo.set_defaults(call=run_demo)
     metrics = commands.add_parser("metrics", help="print every metric with what it counts and what it means")
     metrics.add_argument(

@@ -144,7 +144,9 @@ def test_nothing_overlaps(uid):
     taken = set()
     for panel in BOARDS[uid]["panels"]:
         grid = panel["gridPos"]
-        cells = {(x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])}
+        cells = {
+            (x, y) for x in range(grid["x"], grid["x"] + grid["w"]) for y in range(grid["y"], grid["y"] + grid["h"])
+        }
         assert not cells & taken
         assert max(x for x, _ in cells) < 24
         taken |= cells
@@ -181,13 +183,16 @@ def test_series_link_to_the_details(kind):
     links = {link["url"] for panel in panels for link in panel["fieldConfig"]["defaults"].get("links", [])}
     kept = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
     assert (
-        f"/d/backpressure-detail/backpressure-detail?{kept}&var-{kind}=${{__field.labels.{kind}:percentencode}}" in links
+        f"/d/backpressure-detail/backpressure-detail?{kept}&var-{kind}=${{__field.labels.{kind}:percentencode}}"
+        in links
     )
 
 
 def test_names_come_from_the_catalogue():
     """A template that refers to what the catalogue does not declare, or asks for a wrong part, makes no query."""
-    assert expand('rate({queue.puts_total|job="a"}[5m])', anywhere) == 'rate(backpressure_queue_puts_total{job="a"}[5m])'
+    assert (
+        expand('rate({queue.puts_total|job="a"}[5m])', anywhere) == 'rate(backpressure_queue_puts_total{job="a"}[5m])'
+    )
     with pytest.raises(KeyError, match="declares no backpressure_queue_size"):
         expand("{queue.size}", anywhere)
     with pytest.raises(KeyError):

@@ -130,7 +130,7 @@ def test_the_runbook_names_what_exists():
     text = (ROOT / "grafana" / "RUNBOOK.md").read_text()
     names = set(re.findall(r"\b(?:backpressure|bpexporter)_[a-z_]+[a-z]\b", text))
     assert [name for name in sorted(names) if declared(name) is None] == []
-    assert {anchor for anchor in re.findall(r"\]\(#(\w+)\)", text)} <= {name.lower() for name in NAMES}
+    assert set(re.findall(r"\]\(#(\w+)\)", text)) <= {name.lower() for name in NAMES}
 
 
 def test_thresholds_stand_in_one_place():
