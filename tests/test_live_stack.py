@@ -73,7 +73,9 @@ def test_the_saturation_alert_fires_and_resolves(live, name):
     """The slow stage of the demo makes the alert fire at the webhook, and its recovery makes it resolve."""
     assert soon(lambda: told(live, name, "firing", queue="parsed"))
     assert soon(lambda: told(live, name, "resolved", queue="parsed"))
-    alert = next(alert for alert in live.told if alert["labels"]["alertname"] == name)
+    alert = next(
+        alert for alert in live.told if {"alertname": name, "queue": "parsed"}.items() <= alert["labels"].items()
+    )
     assert "parsed" in alert["annotations"]["summary"]
     assert alert["annotations"]["runbook_url"].endswith(name.lower())
 
