@@ -7,6 +7,7 @@ does not reset `for`; counters stand under `rate`. Comments inside the queries s
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from grafana.source import recording, thresholds
@@ -282,7 +283,7 @@ unless group by (job) (up == 0)
         "warning",
         SOON,
         f"increase({{itself.collect_errors_total}}[{LONG}]) > {thresholds.LOST}",
-        "bpexporter fails to read what it watches.",
+        "The exporter fails to read what it watches.",
         f"{{{{ $value | humanize }}}} errors within {LONG} at {WHERE}: readings may be missing. The application's log "
         "says why.",
     ),
@@ -292,10 +293,35 @@ unless group by (job) (up == 0)
         "info",
         SOON,
         f"increase({{itself.folded_names_total}}[{LONG}]) > {thresholds.LOST}",
-        "Too many names of {{ $labels.kind }} resources.",
+        "Too many names of kind {{ $labels.kind }}.",
         f"{WHERE} makes more names than bpexporter keeps; further ones are counted as __other__. A name is made from "
         "something unbounded, such as a connection or a user.",
     ),
 )
 
 ALERTS: tuple[Alert, ...] = QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS
+
+
+def anonymous(named: re.Match[str]) -> str:
+    """`a queue` in place of a queue and its name."""
+    noun = named[1].lower()
+    return f"{'an' if noun[0] in 'eu' else 'a'} {noun}"
+
+
+def in_words(alert: Alert) -> str:
+    """The summary, of no resource in particular."""
+    plain = re.sub(
+        r"((?:unbounded |event )?\w+) \{\{ \$labels\.\w+ \}\}", anonymous, alert.summary, flags=re.IGNORECASE
+    )
+    plain = plain.replace(f" {PERCENT}", " for much").replace("of of a", "of a").rstrip(".")
+    return plain[0].upper() + plain[1:]
+
+
+def alert_table() -> str:
+    """The table of alerts in the README."""
+    link = "[{0}](grafana/RUNBOOK.md#{1})"
+    rows = (
+        f"| {link.format(alert.name, alert.name.lower())} | {alert.severity} | {in_words(alert)} | {alert.held} |"
+        for alert in ALERTS
+    )
+    return "\n".join(["| alert | severity | when | for |", "| --- | --- | --- | --- |", *rows])

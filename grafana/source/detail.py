@@ -117,7 +117,8 @@ def now() -> list[Panel]:
 
 def levels() -> list[Panel]:
     """How full, and for how long."""
-    bands = Query(f"sum by (band) (rate({{queue.occupancy_seconds_total}}{RATE}))", "{{band}}")
+    # a query for each, so that they lie on each other in their order and not in that of the alphabet
+    bands = [Query(f'sum(rate({{queue.occupancy_seconds_total|band="{band}"}}{RATE}))', band) for band in BANDS]
     return [
         lines(
             "Utilisation and its peak",
@@ -134,7 +135,7 @@ def levels() -> list[Panel]:
         ),
         lines(
             "Time by how full it is",
-            [bands],
+            bands,
             unit="percentunit",
             custom={**STACKED, "stacking": {"mode": "percent", "group": "A"}},
             legend=SHORT_LEGEND,
@@ -177,7 +178,7 @@ def producers() -> list[Panel]:
             "Stall pressure",
             [Query(f"rate({{queue.stalled_seconds_total}}{RATE})", HERE)],
             unit="percentunit",
-            max=1,
+            custom={"axisSoftMax": 1},
             limits=PRESSURE,
             width=8,
             do="The share of the time with a producer blocked, as the `some` line of Linux PSI.",

@@ -219,7 +219,7 @@ def limiter() -> list[Panel]:
             "Stall pressure",
             [Query(f"rate({{limiter.stalled_seconds_total}}{RATE})", HERE)],
             unit="percentunit",
-            max=1,
+            custom={"axisSoftMax": 1},
             limits=PRESSURE,
             do="The share of the time with a task that waits for a permit.",
         ),

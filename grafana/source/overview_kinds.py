@@ -37,7 +37,7 @@ def by(kind: str, template: str, how: str = "max") -> str:
 
 def legend(kind: str) -> str:
     """How a series is called."""
-    return f"{{{{job}}}} / {{{{{kind}}}}}"
+    return f"{{{{{kind}}}}} ({{{{job}}}})"
 
 
 def linked(kind: str) -> list[Panel]:
@@ -49,7 +49,13 @@ def pressure(kind: str, who: str, do: str) -> Panel:
     """The share of the time with somebody blocked."""
     query = Query(worst(by(kind, f"rate({{{kind}.stalled_seconds_total}}{RATE})")), legend(kind))
     return lines(
-        f"Stall pressure: time with {who} held up", [query], **SHARE, limits=PRESSURE, links=linked(kind), do=do
+        f"Stall pressure: time with {who} held up",
+        [query],
+        unit="percentunit",
+        custom={"axisSoftMax": 1},
+        limits=PRESSURE,
+        links=linked(kind),
+        do=f"{do} Of several under one name the times add up: more than 100 % means more than one.",
     )
 
 

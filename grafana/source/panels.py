@@ -139,7 +139,9 @@ def lines(
     title: str, queries: Sequence[Query], *, unit: str, do: str, custom: Panel | None = None, **more: Any
 ) -> Panel:
     """Values over time."""
-    options = {"legend": more.pop("legend", LEGEND), "tooltip": TOOLTIP}
+    # beside a narrow graph a table would leave no room for it
+    usual = LEGEND if more.get("width", 12) >= 12 else SHORT_LEGEND
+    options = {"legend": more.pop("legend", usual), "tooltip": TOOLTIP}
     return panel(
         "timeseries", title, queries, unit=unit, do=do, custom={**LINES, **(custom or {})}, options=options, **more
     )
