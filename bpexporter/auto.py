@@ -20,10 +20,14 @@ from bpexporter.auto_places import Place, place_of, place_of_writer
 from bpexporter.auto_settings import Patterns, Settings, settings
 from bpexporter.faults import faults
 from bpexporter.hub import Hub
-from bpexporter.watching import INSTRUMENTS, LOOPS, OWN_THREADS, unwatch_all, watch_automatically
+from bpexporter.watching import OWN_THREADS, unwatch_all, watch_automatically
 
-# How the place of an object is found, where that is not the usual way.
-PLACES: dict[type, Callable[[object, FrameType | None], Place | None]] = {asyncio.StreamWriter: place_of_writer}
+# Whose constructors are replaced, and how the place of such an object is found.
+PLACES: dict[type, Callable[[object, FrameType | None], Place | None]] = {
+    asyncio.Queue: place_of,
+    asyncio.Semaphore: place_of,
+    asyncio.StreamWriter: place_of_writer,
+}
 # Whether a place is wanted is found out once; a program with more places makes them as it goes.
 MOST_ANSWERS = 4_096
 
@@ -59,10 +63,8 @@ def install(
     with _lock:
         _now = chosen
         _wanted.clear()
-        for instrument in INSTRUMENTS:
-            if instrument is not LOOPS:
-                for kind in instrument.types:
-                    _hook(kind)
+        for kind in PLACES:
+            _hook(kind)
 
 
 def uninstall() -> None:
@@ -85,7 +87,7 @@ def _hook(kind: type) -> None:
     if kind in _replaced:
         return
     original = vars(kind)["__init__"]
-    find = PLACES.get(kind, place_of)
+    find = PLACES[kind]
 
     @functools.wraps(original)
     def constructor(self: Any, *args: Any, **kwargs: Any) -> None:

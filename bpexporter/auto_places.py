@@ -16,7 +16,8 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from bpexporter.auto_bytecode import UNKNOWN, Target, target_of
+from bpexporter.auto_bytecode import target_of
+from bpexporter.auto_targets import UNKNOWN, Target
 
 # So many places are kept; a program that has more makes its code as it goes.
 MOST_PLACES = 4_096
@@ -122,11 +123,11 @@ def _handler_of(frame: FrameType) -> Place | None:
     """A server's stream is called what the parameter of the function that handles its clients is called."""
     protocol = frame.f_locals.get("self") if frame.f_code.co_name == "connection_made" else None
     handler = getattr(protocol, "_client_connected_cb", None)
-    while isinstance(handler, functools.partial):
+    while type(handler) is functools.partial:
         handler = handler.func
-    bound = isinstance(handler, MethodType)
-    function = handler.__func__ if isinstance(handler, MethodType) else handler
-    if not isinstance(function, FunctionType):
+    bound = type(handler) is MethodType
+    function = handler.__func__ if type(handler) is MethodType else handler
+    if type(function) is not FunctionType:
         return None
     names = function.__code__.co_varnames[: function.__code__.co_argcount][bound:]
     module = module_name(function.__globals__)
@@ -159,9 +160,9 @@ def _found_out(obj: object, frame: FrameType, inside: int | None) -> Step:
     return Step(
         code=weakref.ref(code),
         module=module,
-        line=f"{module}:{frame.f_lineno}",
+        line=written(f"{module}:{frame.f_lineno}"),
         function=plain(code.co_qualname),
-        name="" if target is None or returned else name_of(target, code, module, first),
+        name="" if target is None or returned else written(name_of(target, code, module, first)),
         returned=returned,
         inside=target.inside if target is not None else None,
         building=building,
@@ -207,6 +208,11 @@ def join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
+def written(name: str) -> str:
+    """`name` as it may be watched under: keys and modules may be called anything."""
+    return name.encode("utf-8", "backslashreplace").decode()[:1_000]
+
+
 def plain(qualname: str) -> str:
     """A qualified name without what stands in angle brackets, such as ``<locals>``."""
     return join(*(part for part in qualname.split(".") if not part.startswith("<")))
@@ -237,11 +243,11 @@ def owner_of(head: str, code: CodeType, first: Any) -> str:
     is_first = bool(code.co_argcount) and head == code.co_varnames[0]
     if not is_first and head not in ("self", "cls"):
         return ""
-    kind = first if isinstance(first, type) else type(first)
+    kind = first if issubclass(type(first), type) else type(first)
     if is_first:
         for base in type.__dict__["__mro__"].__get__(kind):
             defined = type.__dict__["__dict__"].__get__(base).get(code.co_name)
-            if getattr(defined, "__code__", None) is code:
+            if type(defined) is FunctionType and defined.__code__ is code:
                 return plain(type.__dict__["__qualname__"].__get__(base))
     scope = code.co_qualname.rpartition("<locals>.")[2] if is_first else code.co_qualname.partition(".<locals>")[0]
     return plain(scope.rpartition(".")[0])

@@ -253,7 +253,7 @@ class Hub:
             self._folded[kind] += 1
             name = OTHER_NAME
         if name not in names:
-            names[name] = Entry(self, name)
+            names[str(name)] = Entry(self, str(name))
         return names[name]
 
     def _bury(self) -> None:
@@ -334,9 +334,9 @@ class Hub:
     def restart(self) -> None:
         """Count from zero with the members that are alive, as a forked child does."""
         members = [
-            (name, ledger)
+            (ledger.asked, ledger)
             for names in self._names.values()
-            for name, entry in names.items()
+            for entry in names.values()
             for ledger in entry.members
         ]
         self._start()

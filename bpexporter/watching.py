@@ -83,7 +83,10 @@ def _record(obj: object, name: str, home: Hub, instrument: Any) -> None:
     ledger = instrument.ledger_of(obj)
     if ledger is not None and _goes_on(ledger, name, home):
         return
-    if ledger is not None:
+    if ledger is not None and isinstance(ledger.asked, Automatic):  # nobody has asked for what it counted there
+        ledger.home.hub.discard(ledger)
+        instrument.detach(obj)
+    elif ledger is not None:
         _release(obj, ledger, instrument)
     ledger = instrument.attach(obj, bounds=home.buckets, clock=home.clock)
     home.add(obj, name, ledger, instrument)
@@ -145,10 +148,7 @@ def _release_member(ledger: Any) -> None:
 
 
 def _release(obj: object, ledger: Any, instrument: Any) -> None:
-    if isinstance(ledger.asked, Automatic) and instrument is not LOOPS:
-        ledger.home.hub.discard(ledger)
-    else:
-        ledger.home.hub.remove(ledger)
+    ledger.home.hub.remove(ledger)
     instrument.detach(obj)
 
 
@@ -215,6 +215,9 @@ def _after_fork() -> None:
     faults.reset()
     for hub in hubs.all_hubs():
         hub.restart()
+        for ledger in hub.members(LOOPS.kind):
+            if ledger.owner().is_running():  # on the thread that has forked, which is the parent's
+                _release_member(ledger)
 
 
 if hasattr(os, "register_at_fork"):

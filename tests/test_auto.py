@@ -93,6 +93,17 @@ def test_uninstall_puts_everything_back(hub):
     assert sum(reading.members for reading in hub.snapshot().queues.values()) == 0
 
 
+def test_what_was_counted_stays(hub):
+    """`unwatch()` and `uninstall()` leave the totals with the names that were found."""
+    bpexporter.install(hub=hub)
+    first, second = Queue(), Queue()
+    first.put_nowait(1)
+    second.put_nowait(1)
+    bpexporter.unwatch(first)
+    bpexporter.uninstall()
+    assert [(reading.puts, reading.members) for reading in hub.snapshot().queues.values()] == [(1, 0), (1, 0)]
+
+
 def test_uninstall_twice_and_without_install(hub):
     """`uninstall()` may be called at any time."""
     bpexporter.uninstall()

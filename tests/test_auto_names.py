@@ -62,6 +62,7 @@ IN_A_MODULE = {
     "jobs = collections.deque([Queue()])": "app:jobs",
     "jobs = {}\nfor name in 'ab': jobs[name] = Queue()": "app:jobs",
     "jobs = {}\njobs['in'] = Queue()": "app:jobs[in]",
+    "jobs = {}\njobs['\\ud800'] = Queue()": "app:jobs[\\ud800]",
     "IN = 'in'\njobs = {}\njobs[IN] = Queue()": "app:jobs[IN]",
     "jobs = {}\nfor name in 'ab': jobs.setdefault(name, Queue())": "app:jobs",
     "jobs = collections.defaultdict(Queue)\njobs['a'].empty()": "app:jobs",
@@ -194,6 +195,59 @@ def test_inner_workings_are_left_out(hub):
             jobs = Queue()
     """
     assert made_by(source, hub) == ["app.main:jobs"]
+
+
+def test_limiters(hub):
+    """Semaphores have names as queues have, bounded ones too."""
+    source = """
+        limit = asyncio.Semaphore(3)
+        class Pool:
+            def __init__(self):
+                self.slots = asyncio.BoundedSemaphore(3)
+        pool = Pool()
+    """
+    assert made_by(source, hub) == ["app:limit", "Pool.slots"]
+
+
+def test_streams(hub):
+    """A stream is called what who connects makes of it, and a server's what its handler calls it."""
+    source = """
+        async def echo(reader, back):
+            back.write(await reader.readline())
+            back.close()
+        class Server:
+            async def handle(self, reader, out):
+                out.close()
+        class Client:
+            async def connect(self, port):
+                self.reader, self.writer = await asyncio.open_connection("127.0.0.1", port)
+                self.writer.write(b"hello\\n")
+                await self.reader.read()
+                self.writer.close()
+        async def once(port):
+            async with asyncio.timeout(20):
+                reader, _ = pair = await asyncio.open_connection("127.0.0.1", port)
+            await reader.read()
+            pair[1].close()
+        async def main():
+            for handler in (echo, functools.partial(Server().handle)):
+                server = await asyncio.start_server(handler, "127.0.0.1", 0)
+                port = server.sockets[0].getsockname()[1]
+                await Client().connect(port) if handler is echo else await once(port)
+                server.close()
+    """
+    expected = {"Client.writer", "app.echo:back", "app.once:_", "app.Server.handle:out"}
+    assert set(made_by(source, hub)) == expected
+
+
+def test_streams_of_child_processes(hub):
+    """The pipe to a child process is watched, whoever of the standard library makes it."""
+    source = """
+        async def main():
+            child = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+            assert await child.communicate(b"there") == (b"there", None)
+    """
+    assert made_by(source, hub) == ["SubprocessStreamProtocol.stdin"]
 
 
 def test_the_name_of_a_program(hub):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import threading
 import time
 import warnings
@@ -283,6 +284,25 @@ async def test_a_name_that_is_asked_for_takes_the_place_of_the_automatic_one(hub
     bpexporter.watch(asyncio.Queue(), "q", hub=hub)
     bpexporter.watch(asyncio.get_running_loop(), "app", hub=hub)
     assert list(hub.snapshot().loops) == ["app"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_not_the_loop_of_its_parent(hub):
+    """A child that was forked out of a running loop does not show that loop, whose tasks are not its own."""
+
+    async def main() -> None:
+        queue = bpexporter.watch(asyncio.Queue(), "q", hub=hub)
+        child = os.fork()
+        if not child:
+            gone = hub.snapshot().kinds["itself"][""].watched_objects
+            os._exit(10 * gone[0] + gone[-1])
+        children.append(child)
+        assert queue.empty()
+
+    children: list[int] = []
+    asyncio.run(main())
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 10
 
 
 def test_a_loop_of_simulated_time_gets_no_timer(monkeypatch):

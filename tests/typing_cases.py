@@ -23,6 +23,12 @@ def right(hub: Hub) -> None:
         assert_type(exporter.url, str)
         assert_type(exporter.port, int)
         exporter.stop()
+    bpexporter.install(hub=hub, allow="app", deny=["lib", "*:writer"], naming=lambda obj, name: name)
+    bpexporter.uninstall()
+    with bpexporter.on_stall("q", stalled=0.1, within=1, call=lambda: None) as trigger:
+        assert_type(trigger, bpexporter.Trigger)
+        trigger.cancel()
+    assert_type(bpexporter.snapshot().loops["main"].tasks, int)
     Hub(buckets=[0.1, 1], max_names=10)
     bpexporter.Collector(hub)
 
@@ -37,5 +43,8 @@ def wrong(hub: Hub) -> None:
     bpexporter.snapshot().queues["q"].puts = 3  # error: misc
     bpexporter.snapshot().queues["q"].utilization_ratio > 0.8  # error: operator
     bpexporter.start(port="9877")  # error: arg-type
+    bpexporter.install(hub="app")  # error: arg-type
+    bpexporter.on_stall("q")  # error: call-arg
+    bpexporter.on_stall("q", call="f")  # error: arg-type
     Hub((0.1, 1.0))  # error: call-arg
     bpexporter.wach  # error: attr-defined

@@ -154,6 +154,10 @@ class LimiterInstrument:
         """A reading of the semaphore at `now`; runs none of the host's code."""
         return ledger.read(self.value(ledger), now)
 
+    def stalled_seconds(self, ledger: LimiterLedger, now: float) -> float:
+        """Wall seconds with a blocked caller so far."""
+        return ledger.blocked.read(now).stalled_seconds
+
     def close(self, ledger: LimiterLedger, now: float) -> LimiterReading:
         """The totals of a semaphore that is gone or no longer watched."""
         return ledger.read(None, now)

@@ -41,6 +41,14 @@ def is_trusted(transport: Any) -> bool:
     return type(transport).__module__.startswith(TRUSTED)
 
 
+def socket_of(transport: Any) -> Any:
+    """The socket of `transport`; ``None`` where it has none, and where it can tell no more, as TLS that was closed."""
+    try:
+        return transport.get_extra_info("socket")
+    except AttributeError:
+        return None
+
+
 class StreamInstrument:
     """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
 
@@ -112,7 +120,7 @@ class StreamInstrument:
         ledger.lost = True
         obj = ledger.owner() if ledger.owner is not None else None
         if obj is not None and ledger.trusted:
-            ledger.kernel = asked(transport_of(obj).get_extra_info("socket")) or ledger.kernel
+            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
         ledger.size = 0
         if ledger.home is not None:
             ledger.home.hub.note(ledger)
@@ -122,6 +130,10 @@ class StreamInstrument:
     def read(self, ledger: StreamLedger, now: float) -> StreamReading:
         """A reading of the writer at `now`."""
         return self.read_many([ledger], lambda: now)
+
+    def stalled_seconds(self, ledger: StreamLedger, now: float) -> float:
+        """Wall seconds with a blocked drain so far."""
+        return ledger.blocked.read(now).stalled_seconds if ledger.blocked is not None else 0.0
 
     def close(self, ledger: StreamLedger, now: float) -> StreamReading:
         """The totals of a writer that is gone, closed or no longer watched."""
@@ -195,7 +207,7 @@ class _Columns:
             self.peak = max(self.peak or 0, peak / limit)
 
     def _ask(self, ledger: StreamLedger, transport: Any) -> None:
-        told = asked(transport.get_extra_info("socket"))
+        told = asked(socket_of(transport))
         if told is not None:
             ledger.kernel = told
             self.asked += 1

@@ -23,8 +23,9 @@ from bpexporter.ledgers.readings import LoopReading
 # takes up to 200. So a loop that stays idle is asked less and less often, and neither costs over 0.06 % of a core.
 SHORTEST, LONGEST = 0.1, 0.5
 CALM_BEATS = 3
-# A loop that takes less of a core is idle.
+# A loop that takes less of a core is idle, unless it was stuck for so long: a busy machine makes idle loops late too.
 IDLE = 0.05
+STUCK = 0.05
 # Selectors round time-outs up to milliseconds, so an idle loop is late by as much: that is no stall.
 PUNCTUAL = 0.002
 
@@ -101,7 +102,7 @@ class LoopLedger:
 
     def _pace(self, lag: float) -> None:
         used = time.thread_time()
-        if lag > PUNCTUAL or used - self.used > IDLE * self.interval:
+        if lag > STUCK or used - self.used > IDLE * self.interval:
             self.interval, self.calm = SHORTEST, 0
         elif self.calm < CALM_BEATS:
             self.calm += 1

@@ -136,7 +136,7 @@ def queues() -> list[Panel]:
             "Refused or given up",
             [
                 Query(
-                    worst(f"sum by (job, queue, reason) (rate({{queue.refused_puts_total}}{RATE})) > 0"),
+                    worst(f"sum by (job, queue, reason) (rate({{queue.refused_puts_total}}{RATE}))"),
                     f"{named} {{{{reason}}}}",
                 )
             ],
@@ -145,7 +145,7 @@ def queues() -> list[Panel]:
             limits=ANY,
             links=links,
             do="full: put_nowait found no room. cancelled: a put was given up, mostly by a time-out. shutdown: "
-            "somebody still puts while the program ends. No line is well.",
+            "somebody still puts while the program ends. Zero is well.",
         ),
         lines(
             "Unbounded queues",

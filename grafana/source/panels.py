@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from grafana.source import thresholds
-from grafana.source.queries import expand, metrics_in, on_dashboard
+from grafana.source.queries import VARIABLES, expand, metrics_in, on_dashboard
 
 Panel = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -73,6 +73,13 @@ PRESSURE = steps((GOOD, None), (FAIR, 0.1), (BAD, thresholds.STALLED.value))
 ANY = steps((GOOD, None), (BAD, 1e-9))
 
 
+def nothing(kind: str, queries: Iterable[Query]) -> Panel:
+    """What stands in place of `No data`, which looks like a fault."""
+    subjects = {metric.subject for query in queries for metric in metrics_in(query.template)}
+    text = "-" if kind == "stat" else f"No such {'/'.join(sorted(subjects))}"
+    return {} if subjects - set(VARIABLES) or kind == "table" else {"noValue": text}
+
+
 def panel(
     kind: str,
     title: str,
@@ -98,7 +105,13 @@ def panel(
         "gridPos": {"h": height, "w": width, "x": 0, "y": 0},
         "targets": targets(queries),
         "fieldConfig": {
-            "defaults": {"unit": unit, "thresholds": limits, "custom": custom or {}, **defaults},
+            "defaults": {
+                "unit": unit,
+                "thresholds": limits,
+                "custom": custom or {},
+                **nothing(kind, queries),
+                **defaults,
+            },
             "overrides": overrides,
         },
         "options": options or {},
@@ -110,7 +123,7 @@ LINES: Panel = {
     "drawStyle": "line",
     "lineInterpolation": "linear",
     "lineWidth": 1,
-    "fillOpacity": 8,
+    "fillOpacity": 0,
     "gradientMode": "none",
     "showPoints": "never",
     "spanNulls": False,

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from .idling import idling
 from .importing import importing
 from .lag import lagging
 from .memory import churning, remembering
 from .scale import Scale
 from .scraping import scraping
+from .serving import serving
 from .tables import Figures
 
 HEADER = ("figure", "measured", "beside", "target")
@@ -17,6 +19,8 @@ FIGURES: dict[str, Callable[[Scale], Figures]] = {
     "scrape": scraping,
     "lag": lagging,
     "churn": churning,
+    "loop": idling,
+    "service": serving,
 }
 
 

@@ -22,9 +22,34 @@ class Scale(NamedTuple):
     """Length of each of the two stretches with scrapes, and of the two without."""
     churned: int = 1_000_000
     """Queues that are watched and dropped."""
+    idle: float = 20.0
+    """Seconds that a loop idles."""
+    served: float = 5.0
+    """Seconds of load on a service, in each of some rounds."""
 
 
 FULL = Scale()
-QUICK = Scale(rounds=15, seconds=0.006, imports=5, remembered=2_000, scrapes=3, lag_seconds=2.0, churned=50_000)
+QUICK = Scale(
+    rounds=15,
+    seconds=0.006,
+    imports=5,
+    remembered=2_000,
+    scrapes=3,
+    lag_seconds=2.0,
+    churned=50_000,
+    idle=10.0,
+    served=2.0,
+)
 # For the smoke test: everything runs, and no number means a thing.
-TINY = Scale(rounds=2, seconds=0.0002, imports=1, remembered=20, scraped=5, scrapes=1, lag_seconds=0.2, churned=200)
+TINY = Scale(
+    rounds=2,
+    seconds=0.0002,
+    imports=1,
+    remembered=20,
+    scraped=5,
+    scrapes=1,
+    lag_seconds=0.2,
+    churned=200,
+    idle=0.5,
+    served=0.2,
+)

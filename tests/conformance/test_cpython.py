@@ -1,4 +1,4 @@
-"""CPython's own tests of asyncio, with every queue watched: the outcomes are those of a run without."""
+"""CPython's own tests of asyncio, with everything watched: the outcomes are those of a run without."""
 
 import functools
 import json
@@ -20,11 +20,11 @@ OTHERS = [version for version in ("3.12", "3.13", "3.14") if version != f"3.{sys
 PROBE = "import sys, test.test_asyncio.test_queues; print(f'3.{sys.version_info.minor}')"
 
 
-def outcomes(python: str, bootstrap: str, out: Path, modules: list[str] = MODULES) -> dict:
+def outcomes(python: str, bootstrap: str, out: Path, modules: list[str] = MODULES, *, timeout: float = 100) -> dict:
     """The report of outcomes.py, run by another interpreter which has the standard library alone."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "BPEXPORTER_RAISE": "1"}
     command = [python, str(HERE / "outcomes.py"), str(out), bootstrap, *modules]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(out.read_text())
 
@@ -72,6 +72,41 @@ def test_same_outcomes_here(tmp_path):
     bare = outcomes(sys.executable, "bare", tmp_path / "bare")
     watched = outcomes(sys.executable, "watched", tmp_path / "watched")
     assert differences(bare, watched) == []
+
+
+def whole() -> list[str]:
+    """All modules of CPython's tests of asyncio."""
+    import test.test_asyncio
+
+    folder = Path(test.test_asyncio.__file__).parent
+    return [f"test.test_asyncio.{path.stem}" for path in sorted(folder.glob("test_*.py"))]
+
+
+def test_same_outcomes_under_install(tmp_path):
+    """With everything watched that is made, under names found by themselves, they come out the same."""
+    if not probe(sys.executable):
+        missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
+    modules = [*MODULES, "test.test_asyncio.test_streams"]
+    bare = outcomes(sys.executable, "bare", tmp_path / "bare", modules)
+    installed = outcomes(sys.executable, "installed", tmp_path / "installed", modules)
+    assert differences(bare, installed) == []
+
+
+@pytest.mark.libraries
+@pytest.mark.timeout(1800)
+def test_same_outcomes_of_the_whole_under_install(tmp_path):
+    """So does the whole of `test.test_asyncio`; what differs once is run once more, module by module."""
+    if not probe(sys.executable):
+        missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
+    legs = ("bare", "installed")
+    bare, installed = (outcomes(sys.executable, leg, tmp_path / leg, whole(), timeout=800) for leg in legs)
+    different = {test for test in bare["outcomes"] if bare["outcomes"][test] != installed["outcomes"].get(test)}
+    assert len(bare["outcomes"]) > 2_000
+    assert installed["counted"]["bpexporter_collect_errors_total"] == 0
+    modules = sorted({module for module in whole() for test in different if test.startswith(f"{module}.")})
+    if different:
+        bare, installed = (outcomes(sys.executable, leg, tmp_path / leg, modules, timeout=800) for leg in legs)
+        assert differences(bare, installed) == []
 
 
 @pytest.mark.parametrize("version", OTHERS)

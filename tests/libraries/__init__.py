@@ -1,0 +1,1 @@
+"""Test suites of well-known asyncio libraries, run with everything watched and without."""
