@@ -36,7 +36,8 @@ class Network:
 
     async def read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The peer of one connection."""
-        with contextlib.closing(writer):
+        # Python 3.11 prints a traceback for a handler that ends cancelled, as all do when the demo ends.
+        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError):
             while not reader.at_eof():
                 size, rest = PACE[self.is_slow()]
                 await reader.read(size)

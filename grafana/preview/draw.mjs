@@ -1,7 +1,8 @@
 // node draw.mjs DASHBOARD.json PROMETHEUS_URL OUT.png [minutes] [light|dark] [name=value ...]
 //
 // Asks a Prometheus for the data of every panel, bundles it with the page and takes a picture in Chromium.
-// Values of variables are given as name=value; those that are not given are all (`.+`).
+// HEIGHT in the environment cuts the picture off below so many pixels. Values of variables are given as name=value;
+// those that are not given are all (`.+`).
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -56,6 +57,6 @@ await build({
 writeFileSync(join(folder, "page.html"), '<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="page.css"><div id="root"></div><script src="data.js"></script><script src="page.js"></script>');
 execFileSync("chromium", [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--hide-scrollbars", ...(process.env.VERBOSE ? ["--enable-logging=stderr"] : []),
-  "--allow-file-access-from-files", "--virtual-time-budget=15000", `--window-size=${WIDTH},${bottom * 38 + 60}`,
+  "--allow-file-access-from-files", "--virtual-time-budget=15000", `--window-size=${WIDTH},${process.env.HEIGHT ?? bottom * 38 + 60}`,
   `--screenshot=${picture}`, `file://${join(folder, "page.html")}`,
 ], { stdio: ["ignore", "ignore", process.env.VERBOSE ? "inherit" : "ignore"], timeout: 90_000 });

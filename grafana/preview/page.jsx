@@ -8,7 +8,7 @@ import "uplot/dist/uPlot.min.css";
 
 const { panels, title, start, end, step, theme: mode, width } = window.content;
 const theme = createTheme({ colors: { mode } });
-const CELL = width / 24;
+const CELL = (width - 8) / 24;
 const GAP = 8;
 const range = { from: dateTime(start * 1000), to: dateTime(end * 1000), raw: { from: "now-15m", to: "now" } };
 const times = Array.from({ length: Math.round((end - start) / step) + 1 }, (_, number) => start + number * step);

@@ -20,6 +20,7 @@ from grafana.source.panels import (
     SHORT_LEGEND,
     STACKED,
     UTILIZATION,
+    UTILIZATION_AREA,
     Panel,
     Query,
     heatmap,
@@ -128,7 +129,7 @@ def levels() -> list[Panel]:
             ],
             unit="percentunit",
             max=1,
-            limits=UTILIZATION,
+            limits=UTILIZATION_AREA,
             custom=DRAWN,
             do="The peak is that of the last 60 s: bursts that the scrapes miss. A peak far above the line with little "
             "pressure is a queue that does its work.",

@@ -14,6 +14,7 @@ ABOUT = (
     "queues, streams, limiters, event loops and the exporter itself. The blocked are not the guilty: walk downstream."
 )
 RATE = "[$__rate_interval]"
+SINCE = steps((GOOD, None), (FAIR, 1), (BAD, 60))
 
 
 def each(template: str) -> str:
@@ -52,7 +53,7 @@ def numbers() -> list[Panel]:
             "Longest wait now",
             [Query(f"max({longest})", "longest")],
             unit="s",
-            limits=steps((GOOD, None), (FAIR, 1), (BAD, 60)),
+            limits=SINCE,
             do="This is since when somebody is held up. If it grows second by second, nothing moves: look for a "
             "consumer that hangs, a peer that is gone, permits that are not released.",
         ),
@@ -178,7 +179,7 @@ def places() -> Panel:
             column("Peak", "percentunit", UTILIZATION, 75),
             column("Pressure", "percentunit", PRESSURE, 85),
             column("Held up", "short", ANY, 75),
-            column("Longest", "s", ANY, 80),
+            column("Longest", "s", SINCE, 80),
         ],
     )
 

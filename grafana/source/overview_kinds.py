@@ -7,13 +7,13 @@ from grafana.source.panels import (
     ANY,
     BAD,
     DRAWN,
-    FAIR,
     GOOD,
     NEUTRAL,
+    OVER_AREA,
     PRESSURE,
     SHORT_LEGEND,
     STACKED,
-    UTILIZATION,
+    UTILIZATION_AREA,
     Panel,
     Query,
     heatmap,
@@ -69,7 +69,7 @@ def queues() -> list[Panel]:
             "Queue utilisation",
             [Query(worst(by("queue", "{queue.utilization_ratio}")), named)],
             **SHARE,
-            limits=UTILIZATION,
+            limits=UTILIZATION_AREA,
             custom=DRAWN,
             links=links,
             do="Over the dashed line (80 %) the queue is saturated. Long there: its consumers are too slow or too "
@@ -136,16 +136,17 @@ def queues() -> list[Panel]:
             "Refused or given up",
             [
                 Query(
-                    worst(f"sum by (job, queue, reason) (rate({{queue.refused_puts_total}}{RATE}))"),
+                    worst(f"sum by (job, queue, reason) (rate({{queue.refused_puts_total}}{RATE})) > 0"),
                     f"{named} {{{{reason}}}}",
                 )
             ],
+            noValue="Nothing was refused or given up",
             unit="cps",
             width=8,
             limits=ANY,
             links=links,
             do="full: put_nowait found no room. cancelled: a put was given up, mostly by a time-out. shutdown: "
-            "somebody still puts while the program ends. Zero is well.",
+            "somebody still puts while the program ends.",
         ),
         lines(
             "Unbounded queues",
@@ -172,7 +173,7 @@ def streams() -> list[Panel]:
             "Write buffer of the worst writer",
             [Query(worst(by("stream", "{stream.utilization_ratio}")), named)],
             unit="percentunit",
-            limits=steps((GOOD, None), (FAIR, 1)),
+            limits=OVER_AREA,
             custom=DRAWN,
             links=links,
             do="Over 100 % (dashed) the writer is paused. Over it for a moment after a large write is normal; to stay "
@@ -228,7 +229,7 @@ def limiters() -> list[Panel]:
             "Permits in use",
             [Query(worst(by("limiter", "{limiter.utilization_ratio}")), named)],
             **SHARE,
-            limits=UTILIZATION,
+            limits=UTILIZATION_AREA,
             custom=DRAWN,
             links=links,
             do="At 100 % the next task waits. That is what a limiter is for; look at the pressure beside it to see "

@@ -69,6 +69,10 @@ def steps(*colored: tuple[str, float | None]) -> Panel:
 
 NEUTRAL = steps((GOOD, None))
 UTILIZATION = steps((GOOD, None), (FAIR, thresholds.SATURATED.value), (BAD, thresholds.FULL.value))
+# Under the threshold nothing is coloured where the thresholds are areas.
+CLEAR = "transparent"
+UTILIZATION_AREA = steps((CLEAR, None), (FAIR, thresholds.SATURATED.value), (BAD, thresholds.FULL.value))
+OVER_AREA = steps((CLEAR, None), (FAIR, thresholds.FULL.value))
 PRESSURE = steps((GOOD, None), (FAIR, 0.1), (BAD, thresholds.STALLED.value))
 ANY = steps((GOOD, None), (BAD, 1e-9))
 
