@@ -9,7 +9,7 @@ import pytest
 
 from bpexporter.catalogue import METRICS
 from bpexporter.cli import markdown_table
-from grafana.source.alerts import alert_table
+from grafana.source.alert_table import alert_table
 
 README = Path(__file__).parent.parent / "README.md"
 COMMANDS = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from grafana.source import dashboards, thresholds
-from grafana.source.overview_kinds import exporter, limiters, loops, queues, streams
+from grafana.source.overview_kinds import exporter, limiters, loops, streams
+from grafana.source.overview_queues import queues
 from grafana.source.panels import ANY, BAD, FAIR, GOOD, PRESSURE, UTILIZATION, Panel, Query, panel, stat, steps
 from grafana.source.queries import VARIABLES
 
