@@ -174,8 +174,8 @@ STREAM_ALERTS = (
         HELD,
         f"""
 {recording.RECEIVER_LIMITED.record} > {thresholds.NOT_READING}
-# There was enough to send to judge by.
-and rate({{stream.tcp_busy_seconds_total}}[{RATE}]) > {thresholds.SENDING}
+# It never caught up: what is sent in bursts is behind the window now and then, and well.
+and min_over_time({{stream.kernel_unsent_bytes}}[{GRACE}]) > 0
 """,
         f"Peers of stream {STREAM} do not read.",
         f"In {PERCENT} of the time in which stream {STREAM} of {WHERE} had something to send, the peer's window was "

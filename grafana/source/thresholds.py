@@ -32,7 +32,6 @@ REFUSED = Threshold(0.01, "share of the puts, or acquires, refused or given up")
 OLD_SECONDS = Threshold(300, "age of the oldest item, in seconds")
 DRAIN_SECONDS = Threshold(60, "age of the oldest blocked drain, in seconds: slow links take seconds, not minutes")
 NOT_READING = Threshold(0.8, "share of the sending time in which the peer's window was shut")
-SENDING = Threshold(0.5, "mean number of sending writers below which their time is too little to judge")
 LOOP_STUCK = Threshold(0.2, "share of the time in which the event loop was late")
 LOST = Threshold(0, "errors of the exporter's own")
 
