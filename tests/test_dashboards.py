@@ -78,6 +78,13 @@ def test_selectors_are_filtered(query):
         }
 
 
+@pytest.mark.parametrize(("uid", "operator"), [("backpressure-overview", "=~"), ("backpressure-detail", "=")])
+def test_names_are_matched_as_they_are_chosen(uid, operator):
+    """Where several names may be chosen they are a pattern; where one is, it is matched as it stands."""
+    text = (FOLDER / f"{uid}.json").read_text()
+    assert {found for found in re.findall(r"\b(?:queue|stream|limiter)(=~?)\\\"\$", text)} == {operator}
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_rates_use_the_rate_interval(query):
     """Whatever counts over a range counts over `$__rate_interval`."""
@@ -111,7 +118,9 @@ def test_variables(uid):
     assert list(found) == VARIABLES
     assert {found[name]["refresh"] for name in VARIABLES[1:]} == {2}
     several = VARIABLES[1:] if uid.endswith("overview") else VARIABLES[1:3]
-    assert [name for name in VARIABLES if found[name]["multi"]] == several
+    assert [name for name in VARIABLES if found[name]["includeAll"]] == several
+    # Grafana escapes names for the pattern only where several may be chosen
+    assert [name for name in VARIABLES if found[name]["multi"]] == VARIABLES[1:]
     assert {found[name]["allValue"] for name in several} == {".+"}
     assert (found["job"]["label"], found["instance"]["label"]) == ("Job", "Instance")
 

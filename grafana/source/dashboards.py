@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from grafana.source.panels import SOURCE, Panel, laid_out
-from grafana.source.queries import find
+from grafana.source.queries import VARIABLES, find
 
 OVERVIEW, DETAIL = "backpressure-overview", "backpressure-detail"
 # Grafana 10 knows this version of the classic form; later ones read it as it stands.
@@ -43,7 +43,10 @@ def source_variable() -> Panel:
 
 
 def variable(name: str, label: str, query: str, *, several: bool) -> Panel:
-    """A variable whose values Prometheus knows."""
+    """A variable whose values Prometheus knows; `several` lets all be chosen at once, and is so to begin with.
+
+    `multi` in any case: Grafana escapes what is special in a pattern only where more than one may be chosen.
+    """
     return {
         "name": name,
         "label": label,
@@ -56,7 +59,7 @@ def variable(name: str, label: str, query: str, *, several: bool) -> Panel:
         "regex": "",
         "skipUrlSync": False,
         "sort": BY_NAME,
-        "multi": several,
+        "multi": True,
         "includeAll": several,
         **({"allValue": ".+", "current": ALL} if several else {"current": FIRST}),
     }
@@ -75,11 +78,10 @@ def variables(*, several: bool) -> list[Panel]:
         variable("job", "Job", f"label_values({known}, job)", several=True),
         variable("instance", "Instance", f'label_values({known}{{job=~"$job"}}, instance)', several=True),
     ]
-    kinds = ("queue", "stream", "limiter")
     return [
         source_variable(),
         *of_targets,
-        *(variable(kind, kind.capitalize(), values_of(kind), several=several) for kind in kinds),
+        *(variable(kind, kind.capitalize(), values_of(kind), several=several) for kind in VARIABLES),
     ]
 
 
@@ -119,6 +121,15 @@ def link(title: str, uid: str) -> Panel:
     }
 
 
+def exactly(panel: Panel) -> Panel:
+    """The panel for one resource of each kind: Grafana escapes a single value for `=`, and not for `=~`."""
+    targets = panel.get("targets", [])
+    for target in targets:
+        for kind in VARIABLES:
+            target["expr"] = target["expr"].replace(f'{kind}=~"${kind}"', f'{kind}="${kind}"')
+    return panel
+
+
 def dashboard(
     uid: str, title: str, about: str, panels: Sequence[Panel], *, several: bool, links: Sequence[Panel]
 ) -> dict[str, Any]:
@@ -142,7 +153,7 @@ def dashboard(
         "links": list(links),
         "annotations": {"list": annotations()},
         "templating": {"list": variables(several=several)},
-        "panels": laid_out(panels),
+        "panels": laid_out(panels if several else map(exactly, panels)),
     }
 
 
