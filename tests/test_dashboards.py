@@ -78,13 +78,6 @@ def test_selectors_are_filtered(query):
         }
 
 
-@pytest.mark.parametrize(("uid", "operator"), [("backpressure-overview", "=~"), ("backpressure-detail", "=")])
-def test_names_are_matched_as_they_are_chosen(uid, operator):
-    """Where several names may be chosen they are a pattern; where one is, it is matched as it stands."""
-    text = (FOLDER / f"{uid}.json").read_text()
-    assert {found for found in re.findall(r"\b(?:queue|stream|limiter)(=~?)\\\"\$", text)} == {operator}
-
-
 @pytest.mark.parametrize("query", QUERIES)
 def test_rates_use_the_rate_interval(query):
     """Whatever counts over a range counts over `$__rate_interval`."""

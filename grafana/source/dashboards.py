@@ -121,15 +121,6 @@ def link(title: str, uid: str) -> Panel:
     }
 
 
-def exactly(panel: Panel) -> Panel:
-    """The panel for one resource of each kind: Grafana escapes a single value for `=`, and not for `=~`."""
-    targets = panel.get("targets", [])
-    for target in targets:
-        for kind in VARIABLES:
-            target["expr"] = target["expr"].replace(f'{kind}=~"${kind}"', f'{kind}="${kind}"')
-    return panel
-
-
 def dashboard(
     uid: str, title: str, about: str, panels: Sequence[Panel], *, several: bool, links: Sequence[Panel]
 ) -> dict[str, Any]:
@@ -153,7 +144,7 @@ def dashboard(
         "links": list(links),
         "annotations": {"list": annotations()},
         "templating": {"list": variables(several=several)},
-        "panels": laid_out(panels if several else map(exactly, panels)),
+        "panels": laid_out(panels),
     }
 
 
