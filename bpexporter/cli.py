@@ -11,11 +11,14 @@ import math
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from bpexporter import __version__
 from bpexporter.catalogue import METRICS, Metric
 from bpexporter.cli_run import port, run_under_watch, split, word_run
 
+ASSETS = "Write dashboards, alert rules, and files for Prometheus, Grafana, Docker and Kubernetes into a folder"
 DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
 
@@ -31,7 +34,7 @@ def run_demo(options: argparse.Namespace) -> int:
     """The demo: a pipeline that backs up and recovers, with its metrics served."""
     from bpexporter.demo import run
 
-    return run(host=options.host, port=options.port, seconds=options.seconds)
+    return run(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
 
 
 def table_row(metric: Metric) -> str:
@@ -57,6 +60,23 @@ def run_metrics(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_assets(options: argparse.Namespace) -> int:
+    """Write dashboards, rules and configuration into a folder."""
+    from bpexporter.assets import write
+
+    names = write(options.folder, overwrite=options.force)
+    print(f"{len(names)} files in {options.folder}; begin with {options.folder / 'grafana' / 'README.md'}")
+    return 0
+
+
+def word_assets(commands: Any) -> None:
+    """Add the command `assets` to the words of the command line."""
+    assets = commands.add_parser("assets", help=ASSETS, description=f"{ASSETS}, out of the installed package.")
+    assets.add_argument("folder", metavar="DIR", type=Path, help="where to; made where it is missing")
+    assets.add_argument("--force", action="store_true", help="overwrite files that differ")
+    assets.set_defaults(call=run_assets)
+
+
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
@@ -66,6 +86,9 @@ def parser() -> argparse.ArgumentParser:
     demo.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     demo.add_argument("--port", type=port, default=9877, help="port, 0 for any (default: %(default)s)")
     demo.add_argument("--seconds", type=seconds, default=math.inf, help="how long (default: until Ctrl-C)")
+    demo.add_argument(
+        "--cycle", type=seconds, default=20.0, help="seconds; for half of each the demo backs up (default: %(default)g)"
+    )
     demo.set_defaults(call=run_demo)
     metrics = commands.add_parser("metrics", help="print every metric with what it counts and what it means")
     metrics.add_argument(
@@ -73,6 +96,7 @@ def parser() -> argparse.ArgumentParser:
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
     word_run(commands)
+    word_assets(commands)
     return top
 
 

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from bpexporter.demo_network import Network
 from bpexporter.ledgers.readings import QueueReading
 from bpexporter.server import Exporter, start
 from bpexporter.watching import snapshot, watch
@@ -34,8 +35,9 @@ BAR = 20
 class Pipeline:
     """The queues of the demo, and what its tasks do with them."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, cycle: float = CYCLE) -> None:
         self.begun = clock()
+        self.cycle = cycle
         self.clock = clock
         self.random = random.Random(7)
         self.fetched: asyncio.Queue[int] = watch(asyncio.Queue(maxsize=50), "fetched")
@@ -49,7 +51,7 @@ class Pipeline:
     def is_slow(self) -> bool:
         """Whether `store` is slow now."""
         begin, end = SLOW
-        return begin <= (self.clock() - self.begun) % CYCLE < end
+        return begin <= (self.clock() - self.begun) % self.cycle * CYCLE / self.cycle < end
 
     async def fetch(self) -> None:
         """Bursts of items, as crawlers and message brokers give them."""
@@ -156,12 +158,12 @@ def progress(queues: dict[str, QueueReading]) -> str:
     return ", ".join(levels) + (f" | producers blocked at: {', '.join(held)}" if held else "")
 
 
-def introduction(exporter: Exporter) -> str:
+def introduction(exporter: Exporter, cycle: float = CYCLE) -> str:
     """What to open."""
     page = exporter.url.removesuffix("/metrics") + "/"
     return (
-        f"bpexporter demo: fetch -> parse -> store; store is slow for {SLOW[1] - SLOW[0]:.0f} s "
-        f"in every {CYCLE:.0f} s.\n  page      {page}\n  metrics   {exporter.url}\n"
+        f"bpexporter demo: fetch -> parse -> store; store is slow for {(SLOW[1] - SLOW[0]) * cycle / CYCLE:g} s "
+        f"in every {cycle:g} s.\n  page      {page}\n  metrics   {exporter.url}\n"
         f"  try       curl -s {exporter.url} | grep stalled_seconds\n  Ctrl-C ends it.\n"
     )
 
@@ -207,12 +209,13 @@ def end_by_signal(ended: asyncio.Event) -> None:
             loop.add_signal_handler(number, ended.set)
 
 
-async def live(seconds: float) -> None:
+async def live(seconds: float, cycle: float = CYCLE) -> None:
     """Run the pipeline for `seconds`, or until Ctrl-C; raises what a stage of it raises."""
-    pipeline, ended = Pipeline(), asyncio.Event()
+    pipeline, ended = Pipeline(cycle=cycle), asyncio.Event()
     end_by_signal(ended)
     show = repaint if sys.stdout.isatty() else report
-    running = [*pipeline.tasks(), show(pipeline), ended.wait()]
+    network = Network(lambda: pipeline.is_slow)
+    running = [*pipeline.tasks(), *network.tasks(), show(pipeline), ended.wait()]
     tasks = [asyncio.ensure_future(task) for task in running]
     done, _ = await asyncio.wait(
         tasks, timeout=seconds if math.isfinite(seconds) else None, return_when=asyncio.FIRST_COMPLETED
@@ -226,12 +229,14 @@ async def live(seconds: float) -> None:
     print(closing, flush=True)
 
 
-def run(*, host: str, port: int, seconds: float) -> int:
+def run(*, host: str, port: int, seconds: float, cycle: float = CYCLE) -> int:
     """Serve the demo's metrics at `host`:`port` for `seconds` (infinite: until Ctrl-C); the exit code, 0.
+
+    `cycle` is the length in seconds of a cycle; `store` is slow for half of it.
 
     Raises ``OSError`` where the address cannot be served.
     """
     with start(host, port) as exporter:
-        print(introduction(exporter), flush=True)
-        asyncio.run(live(seconds))
+        print(introduction(exporter, cycle), flush=True)
+        asyncio.run(live(seconds, cycle))
     return 0

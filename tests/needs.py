@@ -11,6 +11,7 @@ PACKAGES = {
     "promtool": "promtool (in Debian 12: prometheus)",
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
+    "node": "nodejs",
 }
 
 

@@ -47,6 +47,8 @@ def test_version(capsys):
         ("demo --port http", "--port: invalid port value: 'http'"),
         ("demo --seconds -1", "--seconds: must be above 0, not -1"),
         ("demo --seconds nan", "--seconds: must be above 0, not nan"),
+        ("demo --cycle 0", "--cycle: must be above 0, not 0"),
+        ("assets", "the following arguments are required: DIR"),
         ("demo --fast", "unrecognized arguments: --fast"),
         ("metrics --markdown extra", "unrecognized arguments: extra"),
         ("nothing", "invalid choice: 'nothing'"),

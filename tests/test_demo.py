@@ -89,6 +89,15 @@ def test_it_recovers(seen):
     assert seen[-1]["parsed"].utilization_ratio < 0.5
 
 
+@pytest.mark.parametrize("cycle", [20, 1200])
+def test_slow_for_half_a_cycle(cycle):
+    """`store` is slow from a tenth of a cycle to six tenths of it, however long a cycle is."""
+    times = iter([5.0, *(5 + cycle * share / 100 for share in range(200))])
+    pipeline = demo.Pipeline(lambda: next(times), cycle=cycle)
+    slow = [pipeline.is_slow for _ in range(200)]
+    assert slow == ([False] * 10 + [True] * 50 + [False] * 40) * 2
+
+
 def test_audit_stays_healthy(seen):
     """The queue that is never in trouble never blocks anybody, and is never half full."""
     assert seen[-1]["audit"].blocked_puts == 0

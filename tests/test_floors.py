@@ -16,7 +16,7 @@ PACKAGE = ROOT / "bpexporter"
 # what programs see: floor 6 and up may import it, nothing that it is made of.
 FLOORS = {
     "__main__": 7, "cli": 7,
-    "demo": 6, "top": 6, "diagnose": 6,
+    "demo": 6, "top": 6, "diagnose": 6, "assets": 6,
     "__init__": 5, "server": 5, "sidecar": 5, "auto": 5,
     "triggers": 5,
     "watching": 4, "collector": 4, "exposition": 4,

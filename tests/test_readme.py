@@ -9,6 +9,7 @@ import pytest
 
 from bpexporter.catalogue import METRICS
 from bpexporter.cli import markdown_table
+from grafana.source.alert_table import alert_table
 
 README = Path(__file__).parent.parent / "README.md"
 COMMANDS = [
@@ -53,3 +54,17 @@ def test_names_of_metrics_exist():
     """Each full metric name that the README writes is one of the catalogue."""
     written = set(re.findall(r"\b(?:backpressure|bpexporter)_[a-z_]+[a-z]\b", README.read_text()))
     assert written - {metric.name for metric in METRICS} == set()
+
+
+def test_alert_table_is_the_rules():
+    """The table of alerts names each with its severity and its condition in words."""
+    table = re.search(r"<!-- alerts -->\n(.*?)<!-- /alerts -->", README.read_text(), re.DOTALL)
+    assert table is not None
+    assert table[1].strip() == alert_table()
+
+
+def test_pictures_are_there():
+    """Every picture that the README shows or links exists."""
+    pictures = re.findall(r"\((grafana/[\w/.-]+\.png)\)", README.read_text())
+    assert len(pictures) >= 3
+    assert [picture for picture in pictures if not (README.parent / picture).is_file()] == []

@@ -1,0 +1,153 @@
+"""A dashboard around its panels: variables, links, annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from grafana.source.panels import SOURCE, Panel, laid_out
+from grafana.source.queries import VARIABLES, find
+
+OVERVIEW, DETAIL = "backpressure-overview", "backpressure-detail"
+# Grafana 10 knows this version of the classic form; later ones read it as it stands.
+SCHEMA = 39
+ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
+# Not among the values, so that the first of them is taken.
+FIRST = {"selected": False, "text": "", "value": ""}
+ON_TIME_CHANGE, BY_NAME = 2, 1
+KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
+
+
+def to_detail(kind: str, name: str) -> list[Panel]:
+    """A link on a series that opens its resource on the detail dashboard."""
+    return [{"title": "Details", "url": f"/d/{DETAIL}/{DETAIL}?{KEPT}&var-{kind}={name}", "targetBlank": False}]
+
+
+def source_variable() -> Panel:
+    """Which Prometheus."""
+    return {
+        "name": "datasource",
+        "label": "Data source",
+        "type": "datasource",
+        "query": "prometheus",
+        "current": {"selected": False, "text": "default", "value": "default"},
+        "hide": 0,
+        "includeAll": False,
+        "multi": False,
+        "options": [],
+        "refresh": 1,
+        "regex": "",
+        "skipUrlSync": False,
+    }
+
+
+def variable(name: str, label: str, query: str, *, several: bool) -> Panel:
+    """A variable whose values Prometheus knows; `several` lets all be chosen at once, and is so to begin with.
+
+    `multi` in any case: Grafana escapes what is special in a pattern only where more than one may be chosen.
+    """
+    return {
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": SOURCE,
+        "query": {"qryType": 1, "query": query, "refId": f"variable-{name}"},
+        "hide": 0,
+        "options": [],
+        "refresh": ON_TIME_CHANGE,
+        "regex": "",
+        "skipUrlSync": False,
+        "sort": BY_NAME,
+        "multi": True,
+        "includeAll": several,
+        **({"allValue": ".+", "current": ALL} if several else {"current": FIRST}),
+    }
+
+
+def values_of(kind: str) -> str:
+    """The names of all resources of a kind, at the chosen jobs and instances."""
+    metric = find(kind, "open_writers" if kind == "stream" else "members")
+    return f'label_values({metric.name}{{job=~"$job", instance=~"$instance"}}, {kind})'
+
+
+def variables(*, several: bool) -> list[Panel]:
+    """Data source, job, instance, and one for each kind of resource; `several` lets more than one be chosen."""
+    known = find("itself", "build_info").name
+    of_targets = [
+        variable("job", "Job", f"label_values({known}, job)", several=True),
+        variable("instance", "Instance", f'label_values({known}{{job=~"$job"}}, instance)', several=True),
+    ]
+    return [
+        source_variable(),
+        *of_targets,
+        *(variable(kind, kind.capitalize(), values_of(kind), several=several) for kind in VARIABLES),
+    ]
+
+
+def annotations() -> list[Panel]:
+    """When alerts fired. Some alerts are about a job, and have no instance."""
+    firing = 'ALERTS{alertstate="firing", alertname=~"Backpressure.*", job=~"$job", instance=~"$instance|"}'
+    return [
+        {
+            "name": "Firing alerts",
+            "datasource": SOURCE,
+            "enable": True,
+            "hide": False,
+            "iconColor": "red",
+            "expr": firing,
+            "step": "15s",
+            "titleFormat": "{{alertname}}",
+            "useValueForTime": False,
+            "textFormat": "{{severity}}: {{queue}}{{stream}}{{limiter}}{{loop}} at {{instance}}",
+            "tagKeys": "severity",
+        }
+    ]
+
+
+def link(title: str, uid: str) -> Panel:
+    """A link at the top of a dashboard, which keeps time and variables."""
+    return {
+        "title": title,
+        "type": "link",
+        "url": f"/d/{uid}/{uid}",
+        "icon": "dashboard",
+        "tooltip": "",
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": True,
+        "keepTime": True,
+        "targetBlank": False,
+    }
+
+
+def dashboard(
+    uid: str, title: str, about: str, panels: Sequence[Panel], *, several: bool, links: Sequence[Panel]
+) -> dict[str, Any]:
+    """A whole dashboard."""
+    return {
+        "uid": uid,
+        "title": title,
+        "description": about,
+        "tags": ["bpexporter", "asyncio", "backpressure"],
+        "editable": False,
+        "schemaVersion": SCHEMA,
+        "version": 1,
+        "graphTooltip": 1,
+        "timezone": "browser",
+        "refresh": "10s",
+        "time": {"from": "now-30m", "to": "now"},
+        "fiscalYearStartMonth": 0,
+        "liveNow": False,
+        "weekStart": "",
+        "timepicker": {},
+        "links": list(links),
+        "annotations": {"list": annotations()},
+        "templating": {"list": variables(several=several)},
+        "panels": laid_out(panels),
+    }
+
+
+def to_json(content: dict[str, Any]) -> str:
+    """The dashboard as text."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
