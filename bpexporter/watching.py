@@ -83,7 +83,7 @@ def _record(obj: object, name: str, home: Hub, instrument: Any) -> None:
     ledger = instrument.ledger_of(obj)
     if ledger is not None and _goes_on(ledger, name, home):
         return
-    if ledger is not None and isinstance(ledger.asked, Automatic):  # nobody has asked for what it counted there
+    if ledger is not None and _is_unasked(ledger):
         ledger.home.hub.discard(ledger)
         instrument.detach(obj)
     elif ledger is not None:
@@ -97,9 +97,14 @@ def _record(obj: object, name: str, home: Hub, instrument: Any) -> None:
 def _goes_on(ledger: Any, name: str, home: Hub) -> bool:
     if ledger.home.hub is not home:
         return False
-    if ledger.asked != name and isinstance(ledger.asked, Automatic):
+    if ledger.asked != name and _is_unasked(ledger):
         home.move(ledger, name)
     return bool(ledger.asked == name)
+
+
+def _is_unasked(ledger: Any) -> bool:
+    """Whether nobody has asked for the name, and no total under it is another's."""
+    return isinstance(ledger.asked, Automatic) and ledger.home.is_only(ledger)
 
 
 def unwatch(obj: T) -> T:

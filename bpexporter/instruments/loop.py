@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 
+from bpexporter.instruments.replacing import ATTRIBUTE
 from bpexporter.ledgers.loop import LoopLedger
 from bpexporter.ledgers.readings import LoopReading
-
-ATTRIBUTE = "_bpexporter_ledger"
 
 # Tasks --------------------------------------------------------------------------------------------------
 

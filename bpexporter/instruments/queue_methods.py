@@ -17,7 +17,8 @@ from bpexporter.clocks import NEVER
 from bpexporter.faults import faults
 from bpexporter.instruments.queue_general import get_any, put_any
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.instruments.queue_recording import end, forget, place_again, refuse, took, unwatched, wait_on
+from bpexporter.instruments.queue_recording import end, forget, place_again, refuse, took, wait_on
+from bpexporter.instruments.replacing import unwatched
 
 
 def put_nowait(self: Any, item: Any) -> None:
@@ -103,11 +104,12 @@ def get_nowait(self: Any) -> Any:
         return get_any(self, ledger)
     if ledger.fifo:
         item = queue.popleft()
+        ledger.left = left - 1
     else:
         item = heappop(queue) if ledger.heap else queue.pop()
+        ledger.left = left - 1
         if ledger.starts:
             took(ledger, item, depth - 1)
-    ledger.left = left - 1
     if depth == ledger.edge:
         try:
             # One band down: what note_get() would do, in this frame.
