@@ -18,7 +18,7 @@ import pytest
 from hosts import KINDS, LOOKS, PLAIN, Counting, Frozen, Hooked, OfMeta, Raising, Registering
 from side_by_side import PRISTINE, Clock, Op, Play, play
 
-from bpexporter import Hub, unwatch, watch
+from bpexporter import Hub, uninstall, unwatch, watch, watching
 from bpexporter.instruments import queue as queues
 
 ATTRIBUTE = "_bpexporter_ledger"
@@ -428,6 +428,18 @@ def test_patches_of_what_queues_call_hold_from_the_next_watch_on(hub, where, met
         watch(unwatch(queue), "q", hub=hub)
         with pytest.raises(ZeroDivisionError):
             queue.put_nowait(2), queue.get_nowait()
+
+
+def test_classes_are_not_changed_too_often(hub, monkeypatch):
+    """After many rounds of watching a queue and none the replaced methods stay, until everything is uninstalled."""
+    monkeypatch.setattr(watching, "MOST_ROUNDS", 3)
+    for _ in range(3):
+        unwatch(watch(asyncio.Queue(), "q", hub=hub))
+        assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+    unwatch(watch(asyncio.Queue(), "q", hub=hub))
+    assert vars(asyncio.Queue)["put"] is queues.REPLACEMENTS["put"]
+    uninstall()
+    assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
 
 
 async def test_who_patches_over_us_stays(hub):
