@@ -120,7 +120,9 @@ def unwatch(obj: T) -> T:
     """Record `obj` no more, and return it; its totals stay with its name.
 
     An object that is not watched is left as it is. When the last one is unwatched, the methods of the standard
-    library are back in place, the first 400 times of that (before Python 3.13, always). Raises ``TypeError`` for an object that cannot be watched.
+    library are back in place; on Python 3.13 and later the first 400 times.
+
+    Raises ``TypeError`` for an object that cannot be watched.
     """
     instrument = _fitting(obj)
     with _lock:
