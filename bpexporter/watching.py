@@ -20,6 +20,7 @@ from bpexporter.hub import Hub, Snapshot, checked_name
 from bpexporter.instruments.limiter import LimiterInstrument
 from bpexporter.instruments.loop import LoopInstrument, name_of
 from bpexporter.instruments.queue import QueueInstrument
+from bpexporter.instruments.replacing import own
 from bpexporter.instruments.stream import StreamInstrument
 
 T = TypeVar("T")
@@ -200,7 +201,7 @@ def find_loops() -> None:
     with _lock:
         for ledger in list(_loopless):
             obj = ledger.owner() if ledger.owner is not None else None
-            loop = getattr(obj, "__dict__", {}).get("_loop")
+            loop = own(obj, "_loop")
             if loop is not None and not ledger.retired:
                 _loopless.discard(ledger)
                 _bound(loop, ledger.home.hub)

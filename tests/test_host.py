@@ -271,6 +271,37 @@ async def test_a_class_that_cannot_be_changed_is_left_as_it_was(hub):
     assert dict(vars(OfMeta)) == before
 
 
+def has_dict(obj: object) -> bool:
+    """Whether the object's attributes were moved to a dict, which happens once anybody asks for it."""
+    return any(type(one) is dict and not one.keys().isdisjoint(("_queue", "_value")) for one in gc.get_referents(obj))
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="from 3.13 on a dict shares the values of its object")
+@pytest.mark.parametrize("make", [*PLAIN, asyncio.Semaphore, asyncio.BoundedSemaphore, "made in no loop"])
+def test_attributes_stay_where_cpython_finds_them_fast(hub, make):
+    """Nothing that is done to a watched object, nor any reading, makes CPython lay its attributes out in a dict."""
+
+    async def use(obj: Any) -> None:
+        for _ in range(2):
+            await (obj.put(1) if isinstance(obj, asyncio.Queue) else obj.acquire())
+            await obj.get() if isinstance(obj, asyncio.Queue) else obj.release()
+
+    async def made() -> Any:
+        return asyncio.Queue() if isinstance(make, str) else make()
+
+    obj = asyncio.Queue() if isinstance(make, str) else asyncio.run(made())
+    assert not has_dict(obj)
+    watch(obj, "q", hub=hub)
+    hub.snapshot()
+    asyncio.run(use(obj))
+    hub.snapshot()
+    watch(obj, "another", hub=hub)
+    unwatch(watch(obj, "another", hub=hub))
+    assert not has_dict(obj)
+    assert obj.__dict__
+    assert has_dict(obj)
+
+
 async def test_generics_are_watched(hub):
     """`asyncio.Queue[int]()` is an `asyncio.Queue` as any."""
     queue = watch(asyncio.Queue[int](1), "q", hub=hub)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from bpexporter.faults import faults
-from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, guarded, held, unwatched
+from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, guarded, held, own, unwatched
 from bpexporter.instruments.sources import is_known
 from bpexporter.ledgers.limiter import LimiterLedger
 from bpexporter.ledgers.readings import LimiterReading
@@ -147,7 +147,7 @@ class LimiterInstrument:
         semaphore = None if ledger.owner is None or ledger.retired else ledger.owner()
         if semaphore is None:
             return None
-        value = object.__getattribute__(semaphore, "__dict__").get("_value")
+        value = own(semaphore, "_value")
         return value if isinstance(value, int) else ledger.value
 
     def read(self, ledger: LimiterLedger, now: float) -> LimiterReading:

@@ -13,7 +13,7 @@ from bpexporter.instruments.queue_calling import calling
 from bpexporter.instruments.queue_methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
 from bpexporter.instruments.queue_recording import depth_of, record_get, record_put
-from bpexporter.instruments.replacing import ATTRIBUTE, Replaced
+from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, own
 from bpexporter.ledgers.queue import OTHER, Levels, QueueLedger, finite
 from bpexporter.ledgers.readings import QueueReading
 
@@ -60,7 +60,7 @@ def is_visible(kind: type) -> bool:
 
 def first_depth(queue: Any) -> int:
     """Items waiting in a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container = vars(queue).get("_queue")
+    container = own(queue, "_queue")
     return len(container) if type(container) in CONTAINERS else depth_of(queue)
 
 

@@ -33,7 +33,7 @@ _ledgers: dict[int, StreamLedger] = {}
 
 def transport_of(obj: Any) -> Any:
     """The transport of a writer; a transport is its own."""
-    return vars(obj)["_transport"] if isinstance(obj, asyncio.StreamWriter) else obj
+    return object.__getattribute__(obj, "_transport") if isinstance(obj, asyncio.StreamWriter) else obj
 
 
 def is_trusted(transport: Any) -> bool:
@@ -111,7 +111,7 @@ class StreamInstrument:
         ledger = held(obj) or _ledgers.pop(id(obj), None)
         if ledger is not None:
             stream_pauses.leave(ledger)
-        if ATTRIBUTE in getattr(obj, "__dict__", {}):
+        if held(obj) is not None:
             object.__delattr__(obj, ATTRIBUTE)
 
     def ended(self, ledger: StreamLedger) -> None:
