@@ -1,8 +1,8 @@
 """The methods that replace those of `asyncio.Queue`, where its source is one that we know.
 
 They do what the standard library's do, and look for a ledger in a private attribute of the object. The most
-frequent case is done in one frame, without the inner calls: exactly `Queue`, `PriorityQueue` or `LifoQueue`, with
-at most a band to time. For all others see `queue_general`. Work comes first and recording after it, in a `try` of
+frequent case is done in one frame, without the inner calls: exactly `Queue`, with at most a band to time. For all
+others see `queue_general`. Work comes first and recording after it, in a `try` of
 its own where it could fail: an error of ours never reaches the application and never leaves its work half done.
 """
 
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from asyncio import QueueEmpty, QueueFull
 from asyncio.events import _get_running_loop
-from heapq import heappop, heappush
 from typing import Any
 
 from bpexporter.clocks import NEVER
 from bpexporter.faults import faults
-from bpexporter.instruments.queue_general import get_any, put_any
+from bpexporter.instruments.queue_general import get_any, get_other, put_any, put_other
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.instruments.queue_recording import end, forget, place_again, refuse, took, wait_on
+from bpexporter.instruments.queue_recording import end, forget, refuse, shut, wait_on
 from bpexporter.instruments.replacing import unwatched
 
 
@@ -40,22 +39,16 @@ def put_nowait(self: Any, item: Any) -> None:
         if self._getters:
             self._wakeup_next(self._getters)
         return
-    if not ledger.exact:
-        put_any(self, item, ledger)
+    if not ledger.fifo:
+        put_other(self, item, ledger)
         return
     queue = self._queue
     depth = len(queue)
     if depth > ledger.room or depth < ledger.lower or self._maxsize is not ledger.capacity:
         put_any(self, item, ledger)
         return
-    # Inside a band of the capacity that the ledger knows: there is room.
-    if HAS_SHUTDOWN and self._is_shutdown:
-        put_any(self, item, ledger)
-        return
-    if ledger.heap:
-        heappush(queue, item)
-    else:
-        queue.append(item)
+    # Inside a band of the capacity that the ledger knows: there is room, and nobody has shut it down.
+    queue.append(item)
     unfinished = self._unfinished_tasks
     if not unfinished:
         self._finished.clear()
@@ -65,7 +58,7 @@ def put_nowait(self: Any, item: Any) -> None:
     ledger.puts += 1
     if depth == ledger.room:
         try:
-            # One band up: what note_put() would do, in this frame.
+            # One band up: what QueueLedger.rise() does, in this frame.
             now = ledger.fresh
             if now is None:
                 clock = ledger.clock
@@ -95,24 +88,18 @@ def get_nowait(self: Any) -> Any:
         if self._putters:
             self._wakeup_next(self._putters)
         return item
-    if not ledger.exact:
-        return get_any(self, ledger)
+    if not ledger.fifo:
+        return get_other(self, ledger)
     queue = self._queue
     depth = len(queue)
     left = ledger.left
     if depth < ledger.least or depth > ledger.ceiling or not left:
         return get_any(self, ledger)
-    if ledger.fifo:
-        item = queue.popleft()
-        ledger.left = left - 1
-    else:
-        item = heappop(queue) if ledger.heap else queue.pop()
-        ledger.left = left - 1
-        if ledger.starts:
-            took(ledger, item, depth - 1)
+    item = queue.popleft()
+    ledger.left = left - 1
     if depth == ledger.edge:
         try:
-            # One band down: what note_get() would do, in this frame.
+            # One band down: what QueueLedger.fall() does, in this frame.
             now = ledger.fresh
             if now is None:
                 clock = ledger.clock
@@ -318,4 +305,4 @@ def shutdown(self: Any, immediate: bool = False) -> None:
     ORIGINALS["shutdown"](self, immediate)
     ledger = ledger_of(self)
     if ledger is not None:
-        place_again(self, ledger)
+        shut(self, ledger)

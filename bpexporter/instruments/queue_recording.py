@@ -65,8 +65,9 @@ def end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
         faults.swallow(error, "a wait that was given up")
 
 
-def place_again(self: Any, ledger: QueueLedger) -> None:
+def shut(self: Any, ledger: QueueLedger) -> None:
     try:
+        ledger.armed = True  # no put goes the shortest way any more, which does not ask
         ledger.place(depth_of(self), self._maxsize)
     except Exception as error:
         faults.swallow(error, "shutdown")

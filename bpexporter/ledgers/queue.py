@@ -128,6 +128,39 @@ class QueueLedger:
 
     # Recording: called by the instrument, on the thread of the queue's loop -----------------------------
 
+    # The two that follow, and their copies in the methods of a queue, make as few calls and loads as can be.
+
+    def rise(self, depth: int) -> None:
+        """A put found `depth` items, and led one band up."""
+        now = self.fresh
+        if now is None:
+            clock = self.clock
+            now = clock()
+        band = self.band
+        self.seconds[band.index] += now - self.since
+        self.since = now
+        self.band = band = band.up
+        self.lower = self.least = self.edge = band.lower
+        self.room = band.room
+        if not depth:
+            self.nonempty_since = now
+
+    def fall(self) -> None:
+        """A get led one band down."""
+        now = self.fresh
+        if now is None:
+            clock = self.clock
+            now = clock()
+        band = self.band
+        self.seconds[band.index] += now - self.since
+        self.since = now
+        self.band = band = band.down
+        self.lower = lower = band.lower
+        self.edge = edge = lower or 1
+        self.least = edge if edge > self.height else self.height + 1
+        if not self.armed:
+            self.room = band.room
+
     def note_put(self, item: object, depth: int, capacity: float) -> None:
         """A put left `depth` items, and there is something to time."""
         now = self.clock() if self.fresh is None else self.fresh
