@@ -331,7 +331,8 @@ class Hub:
     def _as_shown(self, entry: Entry, kind: str, reading: Any) -> Any:
         if entry.shown:
             reading = at_least(kind, reading, entry.shown)
-        entry.shown = seconds(kind, reading)
+        if entry.shown or entry.members:  # what nobody changes any more need not be kept twice
+            entry.shown = seconds(kind, reading)
         return reading
 
     def _with_peaks(self, entry: Entry, reading: Any) -> Any:
