@@ -159,7 +159,9 @@ class LimiterInstrument:
         return ledger.blocked.read(now).stalled_seconds
 
     def close(self, ledger: LimiterLedger, now: float) -> LimiterReading:
-        """The totals of a semaphore that is gone or no longer watched."""
+        """The totals of a semaphore that is gone or no longer watched; who waits in it waits unseen."""
+        for token in list(ledger.blocked.waiting.copy()):
+            ledger.blocked.end(token, now)
         return ledger.read(None, now)
 
     def peak(self, ledger: LimiterLedger, now: float) -> float | None:

@@ -55,9 +55,6 @@ class StreamInstrument:
     kind = "stream"
     watchable = "asyncio.StreamWriter, transports that write"
 
-    def __init__(self) -> None:
-        self._turn = 0
-
     @property
     def types(self) -> tuple[type, ...]:
         """The classes of what can be watched; uvloop's are asked for where it is loaded."""
@@ -117,13 +114,18 @@ class StreamInstrument:
     def ended(self, ledger: StreamLedger) -> None:
         """The connection is lost: what the kernel says now is the last that it says."""
         ledger.resume()
+        self.last_word(ledger)
         ledger.lost = True
-        obj = ledger.owner() if ledger.owner is not None else None
-        if obj is not None and ledger.trusted:
-            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
         ledger.size = 0
+        stream_pauses.leave(ledger)
         if ledger.home is not None:
             ledger.home.hub.note(ledger)
+
+    def last_word(self, ledger: StreamLedger) -> None:
+        """Ask the kernel while there is still somebody to ask; what it said last stays where it says no more."""
+        obj = ledger.owner() if ledger.owner is not None else None
+        if obj is not None and ledger.trusted and not ledger.lost:
+            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -136,16 +138,18 @@ class StreamInstrument:
         return ledger.blocked.read(now).stalled_seconds if ledger.blocked is not None else 0.0
 
     def close(self, ledger: StreamLedger, now: float) -> StreamReading:
-        """The totals of a writer that is gone, closed or no longer watched."""
+        """The totals of a writer that is gone, closed or no longer watched; a drain that waits in it waits unseen."""
         stream_pauses.leave(ledger)
         ledger.resume()
+        ledger.give_up(now)
+        self.last_word(ledger)
         ledger.retired = True
         return self.read(ledger, now)
 
     def read_many(self, ledgers: list[StreamLedger], clock: Callable[[], float]) -> StreamReading:
         """One reading of all `ledgers`, which share a name; one that fails is left out and counted."""
         columns = _Columns(ledgers[0])
-        turn = self._turn = (self._turn + ASKED) % max(ASKED, len(ledgers))
+        turn = _next_turn(ledgers)
         for number, ledger in enumerate(ledgers):
             if not (number + 1) % GIVE_WAY:
                 time.sleep(0)
@@ -162,6 +166,16 @@ class StreamInstrument:
     def restart(self, ledger: StreamLedger, now: float) -> None:
         """Count from zero."""
         ledger.restart()
+
+
+def _next_turn(ledgers: list[StreamLedger]) -> int:
+    """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
+    entry = ledgers[0].home
+    if entry is None or len(ledgers) <= ASKED:
+        return 0
+    turn = int(entry.turn) % len(ledgers)
+    entry.turn = turn + ASKED
+    return turn
 
 
 class _Columns:

@@ -7,6 +7,7 @@ nothing that counts: pauses are rare.
 
 from __future__ import annotations
 
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,15 @@ def _lost(original: Any) -> Any:
     return connection_lost
 
 
+def _lost_below(original: Any) -> Any:
+    def connection_lost(self: Any, exc: BaseException | None) -> None:
+        # TLS tells its own protocol later, when the socket is closed.
+        _tell(getattr(self, "_app_protocol", None), _last_word)
+        original(self, exc)
+
+    return connection_lost
+
+
 HOOKS: dict[str, Callable[[Any], Any]] = {
     "pause_writing": _paused,
     "resume_writing": _resumed,
@@ -57,6 +67,16 @@ def _end(ledger: StreamLedger) -> None:
     ledger.instrument.ended(ledger)
 
 
+def _last_word(ledger: StreamLedger) -> None:
+    ledger.instrument.last_word(ledger)
+
+
+def _hook(owner: type, name: str, hook: Callable[[Any], Any]) -> None:
+    if (owner, name) not in _hooked:
+        _hooked[owner, name] = Replaced(owner, {name: hook(vars(owner)[name])})
+    _hooked[owner, name].install()
+
+
 def follow(protocol: Any, ledger: StreamLedger) -> None:
     """Tell `ledger` when `protocol` is paused, resumed, or loses its connection.
 
@@ -66,9 +86,8 @@ def follow(protocol: Any, ledger: StreamLedger) -> None:
         owner = next((kind for kind in type(protocol).__mro__ if name in vars(kind)), None)
         if owner is None:
             raise TypeError(f"cannot watch a transport whose protocol, {type(protocol).__qualname__}, has no {name}()")
-        if (owner, name) not in _hooked:
-            _hooked[owner, name] = Replaced(owner, {name: hook(vars(owner)[name])})
-        _hooked[owner, name].install()
+        _hook(owner, name, hook)
+    _hook(SSLProtocol, "connection_lost", _lost_below)
     ledger.protocol = id(protocol)
     _ledgers[ledger.protocol] = (*_ledgers.get(ledger.protocol, ()), ledger)
 

@@ -134,6 +134,12 @@ class StreamLedger:
         if self.blocked is not None:
             self.blocked.end(token, self.clock())
 
+    def give_up(self, now: float) -> None:
+        """Nobody waits any more as far as is known: what is recorded ends here, and would else count for ever."""
+        blocked = self.blocked or NOBODY
+        for token in list(blocked.waiting.copy()):
+            blocked.end(token, now)
+
     def drained(self, token: object) -> None:
         """The drain of this `token` is completed."""
         waited = 0.0 if self.blocked is None else self.blocked.end(token, self.clock())
