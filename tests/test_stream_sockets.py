@@ -186,7 +186,7 @@ def test_kernel_totals_stay(loop, kind, how, hub):
             await lost(writer, peer, how, written)
             gone = stream_of(hub)
             assert (gone.open_writers, gone.kernel_unsent_bytes, gone.kernel_writers) == (0, 0, 0)
-            assert gone.tcp_busy_seconds >= gone.tcp_limited_seconds[0] > 0.03
+            assert gone.tcp_busy_seconds >= gone.tcp_limited_seconds[0] > 0
 
     run(loop, main)
 
