@@ -111,6 +111,26 @@ class StreamInstrument:
         if held(obj) is not None:
             object.__delattr__(obj, ATTRIBUTE)
 
+    def protocol_of(self, ledger: StreamLedger) -> Any:
+        """The protocol that a transport has now; ``None`` where it is gone."""
+        transport = ledger.owner() if ledger.owner is not None else None
+        return None if transport is None else transport.get_protocol()
+
+    def paused(self, ledger: StreamLedger) -> None:
+        """The buffer is over its high-water mark: the one moment to see its level where no write is seen."""
+        ledger.pause()
+        transport = None if ledger.counts_bytes or ledger.owner is None else ledger.owner()
+        if transport is not None and ledger.trusted:
+            ledger.holds(transport.get_write_buffer_size())
+
+    def changed(self, ledger: StreamLedger, transport: Any) -> None:
+        """The transport has another protocol, as after an upgrade to a WebSocket, which is told of pauses now."""
+        stream_pauses.follow_to(transport.get_protocol(), ledger)
+        if transport.get_write_buffer_size() > ledger.limit:
+            ledger.pause()
+        if ledger.paused and transport.get_write_buffer_size() <= ledger.limit:  # in the meantime, in the loop's thread
+            ledger.resume()
+
     def ended(self, ledger: StreamLedger) -> None:
         """The connection is lost: what the kernel says now is the last that it says."""
         ledger.resume()
@@ -207,6 +227,8 @@ class _Columns:
         if ledger.trusted:
             size, limit = _size(transport, ledger), transport.get_write_buffer_limits()[1]
             ledger.limit = limit
+            if not ledger.has_drain and id(transport.get_protocol()) != ledger.protocol and not ledger.lost:
+                ledger.instrument.changed(ledger, transport)
             self.open += not transport.is_closing()
             if kernel:
                 self._ask(ledger, transport)

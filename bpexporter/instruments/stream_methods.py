@@ -6,7 +6,7 @@ The originals do the work; what is recorded comes after it, and no error of ours
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bpexporter.faults import faults
@@ -126,15 +126,34 @@ def _writing_lines(original: Any) -> Any:
     return writelines
 
 
+def _setting_protocol(original: Any) -> Any:
+    def set_protocol(self: Any, protocol: Any) -> Any:
+        result = original(self, protocol)
+        ledger = getattr(self, "_bpexporter_ledger", None)
+        if ledger is not None and not ledger.lost:
+            guarded(ledger.instrument.changed, ledger, self)
+        return result
+
+    return set_protocol
+
+
 _transports: dict[tuple[type, str], Replaced] = {}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "write": _writing,
+    "writelines": _writing_lines,
+    "set_protocol": _setting_protocol,
+}
 
 
 def count_bytes(transport: Any) -> bool:
-    """Let what is written to `transport` be counted; whether that can be done: for asyncio's own, not for uvloop's."""
+    """Let what is written to `transport` be counted; whether that can be done: for asyncio's own, not for uvloop's.
+
+    Of asyncio's own a change of protocol is heard as well; of others it is found at the next reading.
+    """
     kind = type(transport)
     if not kind.__module__.startswith("asyncio."):
         return False
-    for name, wrapper in (("write", _writing), ("writelines", _writing_lines)):
+    for name, wrapper in WRAPPERS.items():
         owner = next(one for one in kind.__mro__ if name in vars(one))
         if owner is not asyncio.WriteTransport:  # its writelines() calls write(), which counts
             if (owner, name) not in _transports:

@@ -21,7 +21,7 @@ _hooked: dict[tuple[type, str], Replaced] = {}
 def _paused(original: Any) -> Any:
     def pause_writing(self: Any) -> None:
         original(self)
-        _tell(self, StreamLedger.pause)
+        _tell(self, _pause)
 
     return pause_writing
 
@@ -44,7 +44,8 @@ def _lost(original: Any) -> Any:
 
 def _lost_below(original: Any) -> Any:
     def connection_lost(self: Any, exc: BaseException | None) -> None:
-        # TLS tells its own protocol later, when the socket is closed.
+        _tell(self, _end)
+        # TLS tells the application's protocol later, when the socket is closed.
         _tell(getattr(self, "_app_protocol", None), _last_word)
         original(self, exc)
 
@@ -60,7 +61,18 @@ HOOKS: dict[str, Callable[[Any], Any]] = {
 
 def _tell(protocol: Any, what: Callable[[StreamLedger], None]) -> None:
     for ledger in _ledgers.get(id(protocol), ()):
-        guarded(what, ledger)
+        guarded(_told, ledger, protocol, what)
+
+
+def _told(ledger: StreamLedger, protocol: Any, what: Callable[[StreamLedger], None]) -> None:
+    # A transport may have changed its protocol, and another one have been made where the first one was.
+    now = protocol if ledger.has_drain else ledger.instrument.protocol_of(ledger)
+    if now is protocol or now is None:
+        what(ledger)
+
+
+def _pause(ledger: StreamLedger) -> None:
+    ledger.instrument.paused(ledger)
 
 
 def _end(ledger: StreamLedger) -> None:
@@ -82,14 +94,21 @@ def follow(protocol: Any, ledger: StreamLedger) -> None:
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
+    _hook(SSLProtocol, "connection_lost", _lost_below)
     for name, hook in HOOKS.items():
         owner = next((kind for kind in type(protocol).__mro__ if name in vars(kind)), None)
         if owner is None:
             raise TypeError(f"cannot watch a transport whose protocol, {type(protocol).__qualname__}, has no {name}()")
         _hook(owner, name, hook)
-    _hook(SSLProtocol, "connection_lost", _lost_below)
     ledger.protocol = id(protocol)
     _ledgers[ledger.protocol] = (*_ledgers.get(ledger.protocol, ()), ledger)
+
+
+def follow_to(protocol: Any, ledger: StreamLedger) -> None:
+    """Tell `ledger` of `protocol` instead of the one before."""
+    leave(ledger)
+    ledger.protocol = id(protocol)
+    follow(protocol, ledger)
 
 
 def leave(ledger: StreamLedger) -> None:
