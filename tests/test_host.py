@@ -716,6 +716,7 @@ def test_who_is_forgotten_while_it_waits_is_not_held(hub, method, late):
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
 
+
 @pytest.mark.parametrize("kind", PLAIN)
 def test_items_are_not_held(hub, kind, by_count_alone):
     """An item in a watched queue has the references that it has in a bare one, and none when it is out."""
