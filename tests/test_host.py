@@ -695,6 +695,28 @@ def test_a_watched_queue_goes_when_its_host_lets_go(hub, kind, by_count_alone):
     assert hub.snapshot().queues["q"].members == 0
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["watched before", "watched while it waits"])
+@pytest.mark.parametrize("method", ["get", "put", "acquire"])
+def test_who_is_forgotten_while_it_waits_is_not_held(hub, method, late):
+    """A task that nobody refers to goes, and what it waits in with it: the times of its wait hold neither."""
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)  # it says of the task that it was pending
+    made = asyncio.Semaphore(0) if method == "acquire" else asyncio.Queue(1)
+    if method == "put":
+        made.put_nowait(0)
+    if not late:
+        watch(made, "q", hub=hub)
+    task = loop.create_task(getattr(made, method)(*([1] if method == "put" else [])))
+    loop.run_until_complete(asyncio.sleep(0))
+    watch(made, "q", hub=hub)
+    gone = weakref.ref(made)
+    del made, task
+    gc.collect()
+    assert gone() is None
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
 @pytest.mark.parametrize("kind", PLAIN)
 def test_items_are_not_held(hub, kind, by_count_alone):
     """An item in a watched queue has the references that it has in a bare one, and none when it is out."""

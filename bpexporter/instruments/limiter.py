@@ -197,9 +197,9 @@ class LimiterInstrument:
 def _adopt(semaphore: Any, ledger: LimiterLedger) -> None:
     for waiter in list(semaphore._waiters or ()):
         if not waiter.done():
-            ledger.begin(waiter)
+            ledger.begin(id(waiter))  # not the waiter: it holds the task, and with it the semaphore
             waiter.add_done_callback(partial(_finish, ledger), context=Context())
 
 
 def _finish(ledger: LimiterLedger, waiter: Any) -> None:
-    guarded(ledger.gave_up if waiter.cancelled() else ledger.acquired, waiter)
+    guarded(ledger.gave_up if waiter.cancelled() else ledger.acquired, id(waiter))

@@ -133,7 +133,8 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    first = None  # the future that this put waits for: the token of its wait
+    # The token of its wait is the identity of its first future: a future holds the task, and with it the queue.
+    first = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
@@ -148,19 +149,20 @@ async def put(self: Any, item: Any) -> None:
         if first is None and ledger is not None:
             try:
                 # What StallClock.begin() does, in this frame.
+                token = id(putter)
                 clock = ledger.clock
                 began = clock()
                 stall = ledger.producers
                 waiting = stall.waiting
                 if not waiting:
                     stall.since = began
-                waiting[putter] = began
+                waiting[token] = began
                 stall.begun += 1
-                first = putter
+                first = token
             except Exception as error:
                 faults.swallow(error, "put")
         elif ledger is not None:
-            first = wait_on(ledger.producers, first, putter)
+            first = wait_on(ledger.producers, first, id(putter))
         try:
             await putter
         except BaseException:
@@ -238,19 +240,20 @@ async def get(self: Any) -> Any:
         self._getters.append(getter)
         if first is None and ledger is not None:
             try:
+                token = id(getter)
                 clock = ledger.clock
                 began = clock()
                 stall = ledger.idle
                 waiting = stall.waiting
                 if not waiting:
                     stall.since = began
-                waiting[getter] = began
+                waiting[token] = began
                 stall.begun += 1
-                first = getter
+                first = token
             except Exception as error:
                 faults.swallow(error, "get")
         elif ledger is not None:
-            first = wait_on(ledger.idle, first, getter)
+            first = wait_on(ledger.idle, first, id(getter))
         try:
             await getter
         except BaseException:
