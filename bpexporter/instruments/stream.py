@@ -36,6 +36,10 @@ def transport_of(obj: Any) -> Any:
     return object.__getattribute__(obj, "_transport") if isinstance(obj, asyncio.StreamWriter) else obj
 
 
+# Those of asyncio's transports that show what waits in them without adding it up.
+SELECTING: Any = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
+
+
 def is_trusted(transport: Any) -> bool:
     """Whether any thread may ask `transport` for its levels."""
     return type(transport).__module__.startswith(TRUSTED)
@@ -96,6 +100,9 @@ class StreamInstrument:
         except AttributeError:
             _ledgers[id(obj)] = ledger
         ledger.trusted = is_trusted(transport)
+        ledger.direct = stream_methods.is_direct(protocol)
+        if isinstance(transport, SELECTING) and hasattr(transport, "_buffer"):
+            ledger.selecting = type(transport)
         if ledger.trusted:
             ledger.limit = transport.get_write_buffer_limits()[1]
             ledger.holds(transport.get_write_buffer_size())
