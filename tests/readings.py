@@ -27,9 +27,7 @@ def values(metric: Metric, bounds: tuple[float, ...], numbers: Numbers) -> st.Se
     return st.none() | numbers
 
 
-def readings(
-    subject: str, bounds: tuple[float, ...] = (0.5,), *, numbers: Numbers = NUMBERS
-) -> st.SearchStrategy[Any]:
+def readings(subject: str, bounds: tuple[float, ...] = (0.5,), *, numbers: Numbers = NUMBERS) -> st.SearchStrategy[Any]:
     """Any reading of `subject`; fields that no metric shows are 0."""
     shown = {metric.field: values(metric, bounds, numbers) for metric in METRICS if metric.subject == subject}
     reading = READINGS[subject]

@@ -97,9 +97,7 @@ each = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name
 
 def test_names_kinds_labels_and_merges_are_the_promised_ones():
     """Nothing that users rely on is missing, renamed or of another kind, and nothing came unnoticed."""
-    declared = [
-        (metric.name, metric.kind, ",".join(metric.labels) or "-", metric.merge) for metric in METRICS
-    ]
+    declared = [(metric.name, metric.kind, ",".join(metric.labels) or "-", metric.merge) for metric in METRICS]
     assert sorted(declared) == sorted(tuple(line.split()) for line in PROMISED.strip().splitlines())
 
 

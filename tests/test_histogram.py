@@ -123,9 +123,7 @@ def test_threads_that_read_lose_nothing():
 
 # Adding up -----------------------------------------------------------------------------------------------
 
-READINGS = st.builds(
-    HistogramReading, st.just(BOUNDS), st.tuples(*[st.integers(0, 99)] * 4), st.integers(0, 10**6)
-)
+READINGS = st.builds(HistogramReading, st.just(BOUNDS), st.tuples(*[st.integers(0, 99)] * 4), st.integers(0, 10**6))
 
 
 @given(READINGS, READINGS, READINGS)

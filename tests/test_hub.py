@@ -4,8 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import threading
-import time
 
 import pytest
 from fake_clock import Clock
@@ -120,7 +118,8 @@ def test_what_has_gone_leaves_its_totals_and_no_level(hub, clock):
     gc.collect()
     clock.now += 100
     reading = queues(hub)["q"]
-    assert (reading.members, reading.depth_items, reading.capacity_items, reading.utilization_ratio) == (0, 0, None, None)
+    assert (reading.members, reading.depth_items, reading.capacity_items) == (0, 0, None)
+    assert reading.utilization_ratio is None
     assert (reading.puts, reading.put_wait_seconds.total, unwatched.qsize()) == (2, 2, 1)
     # who is unwatched is timed until then, who is dropped until it is found
     assert reading.occupancy_seconds[1] == 5 + 105
@@ -167,7 +166,8 @@ def test_no_total_goes_back_whatever_comes_and_goes(events):
         if alive or "q" in queues(hub):
             reading = queues(hub)["q"]
             depths = sum(one.qsize() for one in alive)
-            assert (reading.members, reading.puts, reading.gets, reading.depth_items) == (len(alive), puts, gets, depths)
+            assert (reading.members, reading.depth_items) == (len(alive), depths)
+            assert (reading.puts, reading.gets) == (puts, gets)
             assert sum(reading.occupancy_seconds) >= before
             before = sum(reading.occupancy_seconds)
 
