@@ -232,7 +232,7 @@ LEVELS = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 200)), max_size=60
 
 @given(LEVELS, st.integers(0, 700))
 def test_the_peak_is_the_highest_of_the_window(steps, later):
-    """It is the highest of the last 60 s; levels left within a slot of one another may count a slot longer."""
+    """It is the highest of the last 60 s; those left within a slot of one another may count a slot longer."""
     window, now, left = PeakWindow(), 0.0, []
     for level, tenths in steps:
         now += tenths / 10

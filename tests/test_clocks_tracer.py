@@ -146,6 +146,14 @@ def test_in_turn_the_next_is_known_by_the_number_of_gets():
     assert tracers.gets == NEVER
 
 
+def test_in_turn_an_item_that_cannot_be_in_any_more_bounds_no_age():
+    """After as many gets, or with fewer items left than lie before it, the mark of an item says nothing of an age."""
+    tracers = InTurn()
+    tracers.add(None, 10, 3, 100)
+    found = [tracers.since(gets, depth, 130) for gets, depth in ((10, 3), (12, 1), (13, 1), (10, 2), (12, 0))]
+    assert found == [100, 100, 130, 130, 130]
+
+
 def test_stacked_the_next_is_known_by_the_depth():
     """An item put at depth 3 is out when two are left, however many come and go above it."""
     tracers = Stacked()

@@ -142,7 +142,7 @@ def in_child(check):
 @needs_fork
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_counts_from_zero_and_the_parent_goes_on():
-    """All totals begin again in the child; levels and names of the living are as they were."""
+    """Totals of the living and of the dead begin again in the child; levels and names of the living stay."""
     clock = Clock()
     hub = Hub(clock=clock)
     queue, gone = watch(asyncio.Queue(4), "q", hub=hub), watch(asyncio.Queue(4), "gone", hub=hub)
@@ -190,10 +190,8 @@ def test_a_fork_while_another_thread_holds_the_hub_does_not_hang():
     clock = Stopping()
     hub = Hub(clock=clock)
     read, dropped = watch(asyncio.Queue(), "q", hub=hub), watch(asyncio.Queue(), "q", hub=hub)
-    threads = [
-        threading.Thread(target=work, daemon=True)
-        for work in (clock.stops(hub.snapshot), clock.stops(unwatch, dropped))
-    ]
+    works = clock.stops(hub.snapshot), clock.stops(unwatch, dropped)
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()
         clock.stopped.acquire(timeout=60)
