@@ -176,7 +176,6 @@ def test_a_queue_is_taken_over_as_it_is():
     assert reading.residence_seconds.total == 0
 
 
-@pytest.mark.xfail(reason="a level that was cleared is dated from the first time that this level was cleared")
 def test_a_level_that_is_cleared_twice_is_a_peak_twice():
     """A queue that was full until just now shows it, also where it was cleared when full a while before."""
     clock = Clock()

@@ -66,7 +66,7 @@ async def drain(self: Any) -> None:
     if ledger is None:
         await DRAIN(self)
         return
-    if ledger.direct and not ledger.paused:
+    if ledger.direct:
         reader, protocol = self._reader, self._protocol
         if not (
             (reader is not None and reader.exception() is not None)

@@ -360,8 +360,8 @@ class QueueLedger:
         left = self.left_level()
         if not self.exact or left <= depth:
             return 0
-        if self.cleared[0] != left:
-            self.cleared = left, now
+        if self.cleared[0] != self.puts:
+            self.cleared = self.puts, now
         return left if now - self.cleared[1] <= PEAK_WINDOW else 0
 
     def oldest_age(self, depth: int | None, now: float) -> float:
