@@ -40,7 +40,10 @@ th:first-child, td:first-child { text-align: left; width: 50%; overflow-wrap: an
 <p><a href="metrics">/metrics</a> for Prometheus.
 <span class="dim">This page renews itself every 5 s.</span></p>
 """
-NOTHING = '<p>Nothing is watched yet: <code>bpexporter.watch(queue, "name")</code>.</p>\n'
+NOTHING = (
+    '<p>Nothing is watched yet: <code>bpexporter.watch(it, "name")</code>, '
+    "where it is a queue, a stream's writer or a semaphore.</p>\n"
+)
 
 
 def landing(snapshot: Snapshot) -> bytes:

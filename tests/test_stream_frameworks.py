@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +17,8 @@ from sockets import MB, Clock, ended, run, stream_of, until
 import bpexporter
 from bpexporter.instruments import stream_pauses
 
+README = Path(__file__).parents[1] / "README.md"
+NAME = "clients"
 CHUNK = b"." * 65_536
 CHUNKS = 256
 SIZE = len(CHUNK) * CHUNKS
@@ -54,20 +58,20 @@ async def shows_a_slow_peer(
     loop: str, hub: bpexporter.Hub, clock: Clock, reader: Any, *, size: int, written: int
 ) -> None:
     """A peer takes nothing for 5 s, then all, and what is told of the stream agrees with it."""
-    await until(lambda: "s" in hub.snapshot().streams and is_stuck(stream_of(hub)), "stuck on the receiver")
-    paused = stream_of(hub).paused_seconds
+    await until(lambda: NAME in hub.snapshot().streams and is_stuck(stream_of(hub, NAME)), "stuck on the receiver")
+    paused = stream_of(hub, NAME).paused_seconds
     clock.advance(5)
-    stuck = stream_of(hub)
+    stuck = stream_of(hub, NAME)
     assert unknown(stuck) == not_known(loop)
     assert (stuck.open_writers, stuck.paused_writers, stuck.paused_seconds - paused) == (1, 1, 5)
     assert stuck.kernel_unsent_bytes > MB
     assert stuck.buffered_bytes > stuck.buffer_limit_bytes >= 32_768
     await reader(size)
-    await until(lambda: not stream_of(hub).paused_writers, "resumed")
-    after = stream_of(hub)
+    await until(lambda: not stream_of(hub, NAME).paused_writers, "resumed")
+    after = stream_of(hub, NAME)
     clock.advance(100)
     assert after.peak_utilization_ratio > 1
-    assert stream_of(hub).paused_seconds == after.paused_seconds == paused + 5
+    assert stream_of(hub, NAME).paused_seconds == after.paused_seconds == paused + 5
     if loop == "asyncio":
         assert (after.unheeded_writes, after.unheeded_bytes) == (0, 0)  # it drains, though not by drain()
         assert written <= after.written_bytes < written + 100 * CHUNKS  # and headers, and what frames it
@@ -89,9 +93,9 @@ def taking(reader: asyncio.StreamReader) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def aiohttp_served(handler: Any, method: str = "GET") -> AsyncIterator[tuple[str, int]]:
+async def aiohttp_served(handler: Any, method: str = "GET", **options: Any) -> AsyncIterator[tuple[str, int]]:
     """The address of a server with one route."""
-    app = web.Application(client_max_size=2 * SIZE)
+    app = web.Application(client_max_size=2 * SIZE, **options)
     app.router.add_route(method, "/", handler)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
@@ -103,11 +107,13 @@ async def aiohttp_served(handler: Any, method: str = "GET") -> AsyncIterator[tup
 
 
 @both_loops
-def test_aiohttp_server(loop, hub, clock):
-    """`watch(request.transport, name)` shows an aiohttp server's slow client while it is slow, and who is to blame."""
+def test_aiohttp_server(loop, hub, clock, monkeypatch):
+    """The middleware of the README shows an aiohttp server's slow client while it is slow, and who is to blame."""
+    monkeypatch.setattr("bpexporter.hub.default_hub", hub)
+    recipe: dict[str, Any] = {}
+    exec(re.search(r"<!-- recipe: slow_clients -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)[1], recipe)
 
     async def stream(request: web.Request) -> web.StreamResponse:
-        bpexporter.watch(request.transport, "s", hub=hub)
         response = web.StreamResponse()
         await response.prepare(request)
         for _ in range(CHUNKS):
@@ -115,13 +121,13 @@ def test_aiohttp_server(loop, hub, clock):
         return response
 
     async def main() -> None:
-        async with aiohttp_served(stream) as address:
+        async with aiohttp_served(stream, middlewares=[recipe["watched"]]) as address:
             reader, writer = await asyncio.open_connection(*address, limit=1_024)
             writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             await shows_a_slow_peer(loop, hub, clock, taking(reader), size=SIZE, written=SIZE)
             await ended(writer.transport)
-            await until(lambda: not stream_of(hub).open_writers, "closed")
-        assert stream_of(hub).tcp_limited_seconds[0] > 0.1
+            await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
+        assert stream_of(hub, NAME).tcp_limited_seconds[0] > 0.1
         assert (hub.members("stream"), stream_pauses._ledgers) == ([], {})
 
     run(loop, main)
@@ -134,7 +140,7 @@ class Watched(aiohttp.TCPConnector):
 
     async def _wrap_create_connection(self, *arguments: Any, **options: Any) -> Any:
         transport, protocol = await super()._wrap_create_connection(*arguments, **options)
-        bpexporter.watch(transport, "s", hub=self.hub)
+        bpexporter.watch(transport, NAME, hub=self.hub)
         return transport, protocol
 
 
@@ -161,7 +167,7 @@ def test_aiohttp_client(loop, hub, clock):
                 assert await (await asked).text() == str(size)
 
             await shows_a_slow_peer(loop, hub, clock, take, size=SIZE, written=SIZE)
-        assert stream_of(hub).open_writers == 0
+        assert stream_of(hub, NAME).open_writers == 0
 
     run(loop, main)
 
@@ -194,7 +200,7 @@ def watching(base: type, hub: bpexporter.Hub) -> type:
     class Protocol(base):
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            bpexporter.watch(transport, "s", hub=hub)
+            bpexporter.watch(transport, NAME, hub=hub)
 
     return Protocol
 
@@ -217,7 +223,7 @@ def test_uvicorn(loop, hub, clock):
             writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
             await shows_a_slow_peer(loop, hub, clock, taking(reader), size=SIZE, written=SIZE)
             await ended(writer.transport)
-            await until(lambda: not stream_of(hub).open_writers, "closed")
+            await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
 
     run(loop, main)
 
@@ -248,7 +254,7 @@ def test_uvicorn_upgraded_to_websocket(loop, hub, clock):
             writer.write(UPGRADE)
             await shows_a_slow_peer(loop, hub, clock, taking(reader), size=SIZE, written=SIZE)
             await ended(writer.transport)
-            await until(lambda: not stream_of(hub).open_writers, "closed")
+            await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
         assert stream_pauses._ledgers == {}
 
     run(loop, main)
@@ -263,7 +269,7 @@ def test_websockets(loop, hub, clock):
         missing("websockets is not installed: pip install websockets")
 
     async def handler(connection: ServerConnection) -> None:
-        bpexporter.watch(connection.transport, "s", hub=hub)
+        bpexporter.watch(connection.transport, NAME, hub=hub)
         with contextlib.suppress(Exception):
             for _ in range(CHUNKS):
                 await connection.send(CHUNK)
@@ -274,7 +280,7 @@ def test_websockets(loop, hub, clock):
             writer.write(UPGRADE)
             await shows_a_slow_peer(loop, hub, clock, taking(reader), size=SIZE, written=SIZE)
             await ended(writer.transport)
-            await until(lambda: not stream_of(hub).open_writers, "closed")
+            await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
 
     run(loop, main)
 
@@ -288,13 +294,13 @@ def test_another_protocol_in_the_same_place(hub):
         transport, old = await loop.create_connection(
             lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), sock=mine
         )
-        bpexporter.watch(transport, "s", hub=hub)
+        bpexporter.watch(transport, NAME, hub=hub)
         new = asyncio.StreamReaderProtocol(asyncio.StreamReader())
         transport.set_protocol(new)
         old.pause_writing()
-        assert stream_of(hub).paused_writers == 0
+        assert stream_of(hub, NAME).paused_writers == 0
         new.pause_writing()
-        assert stream_of(hub).paused_writers == 1
+        assert stream_of(hub, NAME).paused_writers == 1
         await ended(transport)
         other.close()
 

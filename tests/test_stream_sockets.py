@@ -9,7 +9,7 @@ import pytest
 from sockets import KINDS, MB, OF_TCP, Clock, Peer, opened, run, stream_of, turns, until
 
 import bpexporter
-from bpexporter.instruments import stream_pauses
+from bpexporter.instruments import stream, stream_pauses
 from bpexporter.instruments.stream_kernel import asked
 
 CHUNK = b"." * 65_536
@@ -287,6 +287,56 @@ def test_nothing_is_held(loop, kind, hub):
         assert (hub.members("stream"), stream_of(hub).written_bytes) == ([], len(CHUNK))
 
     run(loop, main)
+
+
+@both_loops
+@pytest.mark.parametrize("kind", ["tcp", "unix", "pipe"])
+@pytest.mark.parametrize("what", ["writer", "transport"])
+def test_watched_too_late(loop, kind, what, hub):
+    """A connection that is lost already may be watched, as a client may go at any moment: it is not open, and freed."""
+
+    async def main() -> None:
+        async with KINDS[kind]() as (writer, _):
+            writer.transport.abort()
+            await turns()
+            bpexporter.watch(writer if what == "writer" else writer.transport, "s", hub=hub)
+            late = stream_of(hub)
+            assert (late.open_writers, late.paused_writers, late.kernel_unsent_bytes) == (0, 0, None)
+            assert stream_pauses._ledgers == {}
+        del writer, _
+        await turns()
+        gc.collect()
+        assert hub.members("stream") == []
+
+    run(loop, main)
+
+
+def test_uvloop_s_transports_are_let_go(hub):
+    """Of uvloop's transports, which hold no attribute, no ledger stays behind when they are gone."""
+
+    async def main() -> None:
+        for _ in range(3):
+            async with KINDS["tcp"]() as (writer, _):
+                bpexporter.watch(writer.transport, "s", hub=hub)
+                assert stream_of(hub).open_writers == len(stream._ledgers) == 1
+            del writer, _
+            await turns()
+            gc.collect()
+            assert hub.members("stream") == []
+            assert len(stream._ledgers) == 0
+
+    run("uvloop", main)
+
+
+def test_uvloop_s_tls_transport_is_refused(hub):
+    """A transport of uvloop's TLS, to which no weak reference can be had, is refused; its writer is not."""
+
+    async def main() -> None:
+        async with opened("tls", "s", hub) as (writer, _):
+            with pytest.raises(TypeError, match="cannot watch uvloop"):
+                bpexporter.watch(writer.transport, "s", hub=hub)
+
+    run("uvloop", main)
 
 
 # A peer at a set rate, and a writer that does not listen --------------------------------------------------------

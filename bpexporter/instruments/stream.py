@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -27,8 +28,8 @@ ASKED = 1_000
 # After so many writers a reading gives way to other threads.
 GIVE_WAY = 200
 
-# Transports that cannot hold an attribute (uvloop's), by identity.
-_ledgers: dict[int, StreamLedger] = {}
+# Transports that cannot hold an attribute (uvloop's), by identity; what is recorded no more is gone by itself.
+_ledgers: weakref.WeakValueDictionary[int, StreamLedger] = weakref.WeakValueDictionary()
 
 
 def transport_of(obj: Any) -> Any:
@@ -80,13 +81,19 @@ class StreamInstrument:
         _ledgers.clear()
 
     def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> StreamLedger:
-        """Give `obj` a ledger; raises ``TypeError`` for a transport of which no pauses can be told."""
+        """Give `obj` a ledger; raises ``TypeError`` for a transport of which no pauses can be told.
+
+        A transport without a protocol is one that is lost already: there is nothing to tell.
+        """
         writer = isinstance(obj, asyncio.StreamWriter)
         transport = transport_of(obj)
         protocol = obj._protocol if writer else transport.get_protocol()
         ledger = StreamLedger(bounds=bounds, clock=clock, has_drain=writer, counts_bytes=True)
         ledger.instrument = self
-        stream_pauses.follow(protocol, ledger)
+        if protocol is None or getattr(protocol, "_connection_lost", False) is True:
+            ledger.lost = True
+        else:
+            stream_pauses.follow(protocol, ledger)
         if writer:
             stream_methods.WRITER.install()
         else:
