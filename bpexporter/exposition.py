@@ -62,6 +62,8 @@ def render_snapshot(snapshot: Snapshot, *, openmetrics: bool = False, names: Col
         for template in _templates(metric, openmetrics, frozenset(names), _bounds(snapshot, metric)):
             lines.append(template.header)
             _samples(lines, metric, template, escaped[metric.subject])
+            if names and lines[-1] is template.header:  # a choice leaves out families of which nothing is left
+                lines.pop()
     return "".join(lines).encode()
 
 
@@ -154,8 +156,8 @@ def _escaped(name: str) -> str:
 
 def number_text(number: float) -> str:
     """`number` as `prometheus_client` writes it."""
-    if number in _SMALL:
-        return _SMALL[number]
+    if number in _SMALL:  # 0.0 and -0.0 are equal, and have a text each
+        return _SMALL[number] if number or type(number) is int else repr(float(number))
     text = repr(float(number))
     if number >= 1e6 or isnan(number) or number in (inf, -inf):
         return str(floatToGoString(number))  # type: ignore[no-untyped-call]

@@ -32,7 +32,13 @@ class Faults:
         key = f"{where}: {type(error).__name__}"
         if key not in self._seen and len(self._seen) < 100:
             self._seen.add(key)
+            self._log(error, where)
+
+    def _log(self, error: BaseException, where: str) -> None:
+        try:
             logger.warning("bpexporter could not record (%s): %r", where, error)
+        except Exception:  # a filter or a handler of the application's, which it is not to hear of from a queue
+            self.count += 1
 
     def reset(self) -> None:
         """Begin again at zero, as a forked child does."""

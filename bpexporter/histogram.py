@@ -14,7 +14,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # 100 microseconds to 60 s: below lies the cost of one turn of the loop, above nobody waits any more.
 # 1-2.5-5 steps are the ones of prometheus_client's own default.
@@ -54,7 +54,9 @@ def checked_buckets(buckets: Iterable[float]) -> tuple[float, ...]:
     Raises ``TypeError`` for what is not numbers and ``ValueError`` for bounds that do not ascend, are not
     above zero or are none.
     """
-    bounds = tuple(float(bound) for bound in buckets)
+    if isinstance(buckets, (str, bytes)):
+        raise TypeError(f"buckets must be numbers, not {type(buckets).__name__}")
+    bounds = tuple(map(_seconds, buckets))
     if bounds and bounds[-1] == math.inf:
         bounds = bounds[:-1]
     if not bounds:
@@ -64,6 +66,15 @@ def checked_buckets(buckets: Iterable[float]) -> tuple[float, ...]:
     if any(low >= high for low, high in pairwise(bounds)):
         raise ValueError(f"buckets must ascend, not {bounds!r}")
     return bounds
+
+
+def _seconds(bound: Any) -> float:
+    if isinstance(bound, (str, bytes)):
+        raise TypeError(f"buckets must be numbers, not {bound!r}")
+    try:
+        return float(bound)
+    except OverflowError:
+        raise ValueError("buckets: a bound is too large for a float") from None
 
 
 class Durations:

@@ -62,7 +62,7 @@ class Instrument(Protocol):
 class Entry:
     """One name: its members, and what the members that are gone have left."""
 
-    __slots__ = ("hub", "left", "members", "name", "peaks", "shown")
+    __slots__ = ("hub", "left", "members", "name", "peaks", "shown", "turn")
 
     def __init__(self, hub: Hub, name: str) -> None:
         self.hub = hub
@@ -71,6 +71,7 @@ class Entry:
         self.left: Any = None
         self.peaks: PeakWindow | None = None
         self.shown: tuple[Any, ...] = ()  # the counted seconds of the last reading
+        self.turn = 0  # from which member on the next reading asks, where it asks some of them only
 
     def add(self, ledger: Ledger) -> None:
         """A further member."""
@@ -274,7 +275,6 @@ class Hub:
         if entry is None or not entry.drop(ledger):
             return
         ledger.retired = True
-        ledger.owner = None
         try:
             now = self.clock()
             peak = instrument.peak(ledger, now)
@@ -285,6 +285,8 @@ class Hub:
             entry.left = totals if entry.left is None else merge(instrument.kind, [entry.left, totals])
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
+        finally:
+            ledger.owner = None
 
     # Reading ------------------------------------------------------------------------------------
 

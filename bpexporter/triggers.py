@@ -188,7 +188,7 @@ def on_stall(
     where kinds share the name, `kind` says which. Seconds of members that share a name are added up.
     `call` is given a `Stall` if it takes an argument. It is called at most once in each window, on a thread of
     bpexporter's, or in `loop` where that is given; while it runs nothing else is looked at. What it raises is
-    logged, and counted in ``bpexporter_collect_errors_total``. The trigger does not keep the resource alive,
+    logged, and counted among the errors of the exporter's own. The trigger does not keep the resource alive,
     and a forked child has none. Stalls are looked for ten times in each window, as Linux does it for
     ``/proc/pressure`` (the kernel's ``Documentation/accounting/psi.rst``).
 

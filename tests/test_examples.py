@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import virtual_time
-from examples import flow_controlled_stream, monitored_queue, producer_consumer
+from examples import echo, flow_controlled_stream, monitored_queue, producer_consumer
+from sockets import until
+
+from bpexporter import Hub
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -84,16 +87,57 @@ def test_monitor_sees_a_put_that_waits(monkeypatch):
     assert "jobs: 100% full, 1 blocked for 2.8 s, 2.8 s in all" in shown
 
 
+@pytest.fixture
+def hub(monkeypatch):
+    """The default hub, new, in real time: an echo goes over real sockets."""
+    hub = Hub()
+    monkeypatch.setattr("bpexporter.hub.default_hub", hub)
+    return hub
+
+
+async def test_echo(hub):
+    """An echo that is taken back is no trouble: all bytes are counted on both sides, nobody is held up."""
+    await echo.main(pause=0)
+    await until(lambda: not hub.members("stream"), "closed")
+    for name in ("echo", "client"):
+        stream = hub.snapshot().streams[name]
+        assert (stream.written_bytes, stream.unheeded_writes) == (100 * 1_024, 0)
+        assert (stream.blocked_drains, stream.paused_seconds, stream.open_writers) == (0, 0, 0)
+        assert sum(stream.drain_seconds.counts) == 100
+
+
+async def test_echo_that_nobody_takes_back(hub):
+    """A client that does not listen holds up the server, which reads no more, and thereby itself: both are shown."""
+    program = asyncio.create_task(echo.main(size=64 << 20, pause=0, rest=3600))
+
+    def stuck() -> set[str]:
+        streams = hub.snapshot().streams
+        return {name for name, stream in streams.items() if stream.longest_block_seconds > 0.1}
+
+    await until(lambda: stuck() == {"echo", "client"}, "both stuck")
+    streams = hub.snapshot().streams
+    assert {stream.paused_writers for stream in streams.values()} == {1}
+    if sys.platform == "linux":
+        assert streams["echo"].tcp_limited_seconds[0] > 0  # it is the client that does not read
+        assert streams["echo"].kernel_unsent_bytes > 1 << 20
+    for ledger in hub.members("stream"):
+        ledger.owner().transport.abort()
+    (error,) = await asyncio.gather(program, return_exceptions=True)
+    assert error.split(ConnectionResetError)[1] is None
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
 def test_each_has_one_line_added(path):
-    """Each example watches its queue by one line."""
-    lines = [line for line in path.read_text().splitlines() if "bpexporter.watch(" in line]
-    assert len(lines) == 1
+    """Each example watches its queue by one line; server and client of the echo by one each."""
+    lines = [line for line in path.read_text().splitlines() if "bpexporter.watch" in line]
+    assert len(lines) == (2 if path.stem == "echo" else 1)
+    assert [line for line in path.read_text().splitlines() if line.endswith("# the line that was added")] == lines
 
 
-def test_example_runs_as_a_program():
-    """An example runs by itself, in real time."""
-    code = "import asyncio; from tests.examples import producer_consumer as it; asyncio.run(it.main(pause=0, work=0))"
+@pytest.mark.parametrize("call", ["producer_consumer.main(pause=0, work=0)", "echo.main(pause=0)"])
+def test_example_runs_as_a_program(call):
+    """An example runs by itself, in real time, and ends without a word."""
+    code = f"import asyncio; from tests.examples import echo, producer_consumer; asyncio.run({call})"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=EXAMPLES.parents[1], capture_output=True, text=True, timeout=60, check=False,

@@ -238,3 +238,19 @@ async def test_watching_again_under_another_name_moves(hub):
     queue.put_nowait(2)
     puts = {name: reading.puts for name, reading in hub.snapshot().queues.items()}
     assert puts == {"old": 1, "new": 1}
+
+
+async def test_an_unwatched_limiter_blocks_nobody(hub, clock):
+    """A task that waits in a semaphore which is unwatched is shown no more; its seconds until then stay."""
+    limiter = watch(asyncio.Semaphore(1), "l", hub=hub)
+    await limiter.acquire()
+    waiting = asyncio.create_task(limiter.acquire())
+    await turns()
+    clock.now += 3
+    unwatch(limiter)
+    clock.now += 100
+    after = hub.snapshot().limiters["l"]
+    assert (after.waiting_tasks, after.longest_block_seconds) == (0, 0)
+    assert (after.acquire_blocked_seconds, after.stalled_seconds, after.blocked_acquires) == (3, 3, 1)
+    limiter.release()
+    assert await waiting

@@ -125,7 +125,7 @@ class QueueInstrument:
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
         capacity = ledger.capacity
-        level = max(ledger.depth, ledger.peaks.read(now))
+        level = max(ledger.left_level(), ledger.peaks.read(now))
         return level / capacity if 0 < capacity < INFINITY else None
 
     def restart(self, ledger: QueueLedger, now: float) -> None:

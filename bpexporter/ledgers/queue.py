@@ -258,6 +258,10 @@ class QueueLedger:
         self.alarm = min(self.alarm, self.tracers.gets)
         self.armed = False
 
+    def left_level(self) -> int:
+        """The level that the last put or get has left."""
+        return self.puts - self.gets - self.lost if self.exact else self.depth
+
     def _find_again(self, depth: int, step: int, now: float) -> None:
         """After a put or get (`step` 1 or -1) left `depth` items: had others come or gone by other ways before?"""
         lost = self.puts - self.gets - depth
@@ -353,11 +357,11 @@ class QueueLedger:
     def _left(self, depth: int, now: float) -> int:
         # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
         # has been there since. It is dated from the first reading that finds it so.
-        left = self.puts - self.gets - self.lost
+        left = self.left_level()
         if not self.exact or left <= depth:
             return 0
-        if self.cleared[0] != left:
-            self.cleared = left, now
+        if self.cleared[0] != self.puts:
+            self.cleared = self.puts, now
         return left if now - self.cleared[1] <= PEAK_WINDOW else 0
 
     def oldest_age(self, depth: int | None, now: float) -> float:

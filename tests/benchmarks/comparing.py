@@ -33,7 +33,7 @@ def no_collection() -> Iterator[None]:
 async def _timed(variant: Variant, count: int) -> float:
     # No work ever sleeps, so that CPU time is wall time, less what other processes take of the machine.
     begun = thread_time()
-    await variant.work(variant.queue, count)
+    await variant.work(variant.subject, count)
     return (thread_time() - begun) / count
 
 

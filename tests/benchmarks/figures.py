@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from .connections import connecting
 from .idling import idling
 from .importing import importing
 from .lag import lagging
@@ -17,6 +18,7 @@ FIGURES: dict[str, Callable[[Scale], Figures]] = {
     "import": importing,
     "memory": remembering,
     "scrape": scraping,
+    "writers": connecting,
     "lag": lagging,
     "churn": churning,
     "loop": idling,

@@ -16,6 +16,8 @@ class Scale(NamedTuple):
     """Queues whose memory is measured."""
     scraped: int = 1_000
     """Queues that are scraped."""
+    writers: int = 10_000
+    """Writers that are open at once."""
     scrapes: int = 9
     """Scrapes of which the median is taken."""
     lag_seconds: float = 5.0
@@ -47,6 +49,7 @@ TINY = Scale(
     imports=1,
     remembered=20,
     scraped=5,
+    writers=5,
     scrapes=1,
     lag_seconds=0.2,
     churned=200,

@@ -26,8 +26,8 @@ def test_figure_gives_lines(name):
 def test_pristine_class_is_untouched():
     """The bare variant runs the standard library's methods while others are replaced."""
     found = variants.variants("Queue", maxsize=1, fill=0, work=ROWS[0].work)
-    assert found["bare"].queue.put_nowait.__func__.__globals__["__name__"] == "asyncio._pristine_queues"
-    assert found["watched"].queue.put_nowait.__func__.__globals__["__name__"].startswith("bpexporter")
+    assert found["bare"].subject.put_nowait.__func__.__globals__["__name__"] == "asyncio._pristine_queues"
+    assert found["watched"].subject.put_nowait.__func__.__globals__["__name__"].startswith("bpexporter")
 
 
 def test_variants_share_no_code():

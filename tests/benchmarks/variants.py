@@ -1,13 +1,15 @@
-"""The variants of a queue that are compared, and functions that no two variants share."""
+"""The variants of an object that are compared, and functions that no two variants share."""
 
 import asyncio
 import importlib.util
 import time
 from collections.abc import Awaitable, Callable
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import bpexporter
+
+from .others import MADE, pristine
 
 Work = Callable[[Any, int], Awaitable[None]]
 
@@ -15,22 +17,12 @@ HAS_PROMETHEUS_CLIENT = importlib.util.find_spec("prometheus_client") is not Non
 
 
 class Variant(NamedTuple):
-    """A queue, and the function that works on it."""
+    """A queue, semaphore or writer, and the function that works on it."""
 
-    queue: Any
+    subject: Any
     work: Work
     share: float
     """What part of the operations it does; slow variants do fewer, and the time is counted per operation."""
-
-
-def pristine() -> ModuleType:
-    """A copy of `asyncio.queues` whose classes nobody has touched."""
-    found = importlib.util.find_spec("asyncio.queues")
-    # A name inside of asyncio, for the sake of its relative imports.
-    spec = importlib.util.spec_from_file_location("asyncio._pristine_queues", found.origin)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def fresh(function: Any) -> Any:
@@ -86,17 +78,23 @@ def naive(base: type) -> type:
 
 
 def variants(kind: str, *, maxsize: int, fill: int, work: Work) -> dict[str, Variant]:
-    """Every variant of `asyncio.<kind>`, with `fill` items in it."""
-    ours = getattr(asyncio, kind)
+    """Every variant of `asyncio.<kind>`; a queue has `fill` items in it."""
+    made = MADE[kind]() if kind in MADE else queues_of(kind, maxsize, fill)
+    shares = {"naive": 0.25}
+    return {name: Variant(subject, fresh(work), shares.get(name, 1)) for name, subject in made.items()}
+
+
+def queues_of(kind: str, maxsize: int, fill: int) -> dict[str, Any]:
+    """Every variant of a queue."""
+    ours, bare = getattr(asyncio, kind), getattr(pristine("queues"), kind)
     queues = {
-        "bare": getattr(pristine(), kind)(maxsize),
+        "bare": bare(maxsize),
         "watched": bpexporter.watch(ours(maxsize), "watched", hub=bpexporter.Hub()),
         "unwatched": ours(maxsize),
     }
     if HAS_PROMETHEUS_CLIENT:
-        queues["naive"] = naive(getattr(pristine(), kind))(maxsize)
+        queues["naive"] = naive(bare)(maxsize)
     for queue in queues.values():
         for _ in range(fill):
             queue.put_nowait(1)
-    shares = {"naive": 0.25}
-    return {name: Variant(queue, fresh(work), shares.get(name, 1)) for name, queue in queues.items()}
+    return queues

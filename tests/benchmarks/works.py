@@ -1,4 +1,6 @@
-"""The works that are compared with the bare object; one operation is one put and one get.
+"""The works that are compared with the bare object.
+
+One operation is one put and one get, one acquire and one release, or one write and one drain.
 
 What a work calls in its loop is defined inside of it, so that `fresh` copies it too.
 """
@@ -6,6 +8,7 @@ What a work calls in its loop is defined inside of it, so that `fresh` copies it
 import asyncio
 from typing import Any, NamedTuple
 
+from .others import permits, writes
 from .variants import Work
 
 NOWAIT, AWAIT = 1.15, 1.05
@@ -85,4 +88,9 @@ FULL_SET = (
 SMALL_SET = tuple(FULL_SET[index] for index in (1, 3, 5, 8))
 SETS = {"Queue": FULL_SET, "PriorityQueue": SMALL_SET, "LifoQueue": SMALL_SET}
 
-ROWS = tuple(Row(name, kind, *rest) for kind, lines in SETS.items() for name, *rest in lines)
+OTHERS = (
+    Row("acquire and release, free", "Semaphore", permits, 0, 0, 1.10),
+    Row("write and drain, not paused", "StreamWriter", writes, 0, 0, 1.05),
+)
+
+ROWS = (*(Row(name, kind, *rest) for kind, lines in SETS.items() for name, *rest in lines), *OTHERS)
