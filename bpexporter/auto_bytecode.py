@@ -31,6 +31,8 @@ MOST_STEPS = 120
 # Instructions after which a new statement begins.
 ENDS = ("STORE_", "POP_TOP", "RETURN_", "RESUME", "DELETE_", "RAISE_", "IMPORT_")
 NOTHING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME", "MAKE_CELL", "COPY_FREE_VARS", "END_SEND"}
+# Where a coroutine that waits stands: from 3.13 on after the instruction that has yielded.
+WAITS = (("RESUME", "YIELD_VALUE"), ("YIELD_VALUE", "SEND"))
 # Entries that a call takes besides its arguments.
 CALLS = {"CALL": 2, "CALL_KW": 3}
 LAST = {"RETURN_VALUE", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD", "RETURN_CONST"}
@@ -44,6 +46,9 @@ class Walk:
         self.instructions = list(dis.get_instructions(code))
         self.offsets = [instruction.offset for instruction in self.instructions]
         self.at = max(0, bisect_right(self.offsets, offset) - 1)
+        for waits, before in WAITS:
+            if self.instructions[self.at].opname == waits and self.instructions[self.at - 1].opname == before:
+                self.at -= 1
         self.stack: list[Any] = []
         self.inside = inside
         self.key = ""
@@ -81,7 +86,7 @@ class Walk:
             self.pop(CALLS[instruction.opname] + (instruction.arg or 0))
         else:
             self.pop(2 if instruction.opname == "SEND" or instruction.opname.startswith("BINARY_") else 1)
-        self.lost = False
+        self.lost, self.names = False, ()
         self.stack.append(VALUE)
 
     def _statement(self) -> int:
@@ -175,6 +180,13 @@ class Walk:
         is_method = instruction.opname == "LOAD_METHOD" or "NULL|self" in instruction.argrepr
         if is_method:
             self.stack.append(text_of(owner))
+
+    def load_super(self, instruction: dis.Instruction) -> None:
+        """An attribute of ``super()``, or a method and what it is bound to."""
+        self.pop(3)
+        self.stack.append(f"{UNKNOWN}.{instruction.argval}")
+        if "NULL|self" in instruction.argrepr:
+            self.stack.append(UNKNOWN)
 
     def push_null(self, instruction: dis.Instruction) -> None:
         """The mark of a call that is bound to nothing."""
@@ -272,7 +284,9 @@ class Walk:
         if VALUE not in arguments:
             return None
         function, bound = (second, NULL) if first == NULL else (first, second)
-        if text_of(function).rpartition(".")[2] in PASSING and not names:
+        if text_of(function).rpartition(".")[2] in PASSING and (not names or function == "dict"):
+            if names:
+                self.key = names[arguments.index(VALUE) - len(arguments) + len(names)]
             self.stack[-1] = VALUE
             return None
         self.lost = True
@@ -325,6 +339,7 @@ HANDLERS: dict[str, Callable[[Walk, dis.Instruction], Target | None]] = {
     **dict.fromkeys(("LIST_EXTEND", "SET_UPDATE", "DICT_UPDATE", "DICT_MERGE"), Walk.merge),
     **dict.fromkeys(("CALL", "CALL_KW"), Walk.function_call),
     **dict.fromkeys(("JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT", "JUMP_ABSOLUTE"), Walk.jump),
+    "LOAD_SUPER_ATTR": Walk.load_super,
     "STORE_ATTR": Walk.store_attribute,
     "STORE_SUBSCR": Walk.store_element,
     "PUSH_NULL": Walk.push_null,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
+from bpexporter.auto_awaiting import awaiting
 from bpexporter.auto_bytecode import target_of
 from bpexporter.auto_targets import UNKNOWN, Target
 
@@ -106,16 +107,16 @@ def place_of_writer(obj: object, frame: FrameType | None) -> Place | None:
 
 def _place_of_opening(obj: object, frame: FrameType) -> Place | None:
     inside: int | None = 1  # of the pair of reader and writer
-    caller = frame.f_back
-    while caller is not None and caller.f_code.co_flags & 0x80:  # a coroutine that awaits
+    for caller, alone in awaiting(frame):
         step = step_of(obj, caller, inside)
-        if not step.inner:
-            found = step.name or (step.line if not step.returned else "")
-            if found:
-                return Place(found, (step.module,))
-        elif not step.returned:
-            return None
-        caller, inside = caller.f_back, step.inside
+        if step.inner:
+            continue
+        if not alone:  # where it stands says nothing of this one
+            return Place(f"{join(step.module, step.function)}:{frame.f_code.co_name}", (step.module,))
+        inside = step.inside
+        found = step.name or (step.line if not step.returned else "")
+        if found:
+            return Place(found, (step.module,))
     return None
 
 

@@ -1,6 +1,7 @@
 """Names that are found by themselves: what is assigned where, read from the code that made the object."""
 
 import asyncio
+import socket
 import sys
 import textwrap
 import types
@@ -80,7 +81,13 @@ IN_A_MODULE = {
     "def make(): return Queue()\ndef again(): return make()\njobs = again()": "app:jobs",
     "def make():\n    made = Queue()\n    return made\njobs = make()": "app.make:made",
     "import types\nstate = types.SimpleNamespace()\nstate.jobs = Queue()": "app:state.jobs",
+    "jobs = []\njobs.append(Queue(maxsize=3))": "app:jobs",
+    "jobs = [None]\njobs[0] = Queue(maxsize=3)": "app:jobs[0]",
+    "jobs = dict(a=1, b=Queue(maxsize=3))": "app:jobs[b]",
+    "jobs = (lambda **all: Queue(**all))(maxsize=3)": "app:jobs",
+    "class It(dict):\n    def __init__(self): super().__init__(jobs=Queue(3))\nIt()": "app.It.__init__:__init__(jobs)",
     "def take(queue): pass\ntake(queue=Queue())": "app:take(queue)",
+    "def take(queue): pass\ntake(Queue(maxsize=3))": "app:4",
     "def take(queue): pass\ntake(Queue())": "app:4",
     "Queue()": "app:3",
 }
@@ -238,6 +245,43 @@ def test_streams(hub):
     """
     expected = {"Client.writer", "app.echo:back", "app.once:_", "app.Server.handle:out"}
     assert set(made_by(source, hub)) == expected
+
+
+PAIR = "reader, out = await"
+OPENED = {
+    f"{PAIR} asyncio.wait_for(open(), 20)": "app.main:out",
+    f"{PAIR} asyncio.wait_for(asyncio.shield(open()), 20)": "app.main:out",
+    f"task = asyncio.create_task(open())\n    {PAIR} task": "app.main:out",
+    f"async with asyncio.timeout(20):\n        {PAIR} open()": "app.main:out",
+    "async def up():\n        return await asyncio.wait_for(open(), 20)\n    reader, out = await up()": "app.main:out",
+    "out = (await asyncio.wait_for(open(), 20))[1]": "app.main:out",
+    "both = await asyncio.gather(open(), asyncio.sleep(0))\n    out = both[0][1]": "app.main:open_connection",
+    "done, _ = await asyncio.wait([asyncio.create_task(open())])\n    out = done.pop().result()[1]":
+        "app.main:open_connection",
+    "async with asyncio.TaskGroup() as group:\n        task = group.create_task(open())\n    out = task.result()[1]":
+        "app.main:open_connection",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "name"), OPENED.items(), ids=list(OPENED))
+def test_streams_that_are_opened_on_the_way(lines, name, hub):
+    """A stream that a further task opens is called what who waits for it makes of it, else after his function."""
+    source = "async def main(port):\n    open = functools.partial(asyncio.open_connection, '127.0.0.1', port)\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        main = module_of(f"{source}    {lines}\n    out.close()").main
+        asyncio.run(main(server.getsockname()[1]))
+    assert names(hub) == [name]
+
+
+def test_a_stream_that_nobody_waits_for(hub):
+    """Where nobody of the program waits, a stream is called after what has opened it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        loop = asyncio.new_event_loop()
+        _, out = loop.run_until_complete(asyncio.open_connection(*server.getsockname()))
+        assert names(hub) == ["asyncio:open_connection"]
+        out.transport.abort()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
 
 
 def test_streams_of_child_processes(hub):
