@@ -14,6 +14,7 @@ from bpexporter.watching import snapshot, unwatch, watch
 if TYPE_CHECKING:
     from bpexporter.auto import install, uninstall
     from bpexporter.collector import Collector
+    from bpexporter.connections import watched_connection, watched_handler
     from bpexporter.server import Exporter, mount, start
     from bpexporter.triggers import Stall, Trigger, on_stall
 
@@ -38,12 +39,15 @@ __all__ = [
     "uninstall",
     "unwatch",
     "watch",
+    "watched_connection",
+    "watched_handler",
 ]
 
 _LATER = {
     **dict.fromkeys(("install", "uninstall"), "auto"),
     **dict.fromkeys(("Stall", "Trigger", "on_stall"), "triggers"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server"),
+    **dict.fromkeys(("watched_connection", "watched_handler"), "connections"),
     "Collector": "collector",
 }
 

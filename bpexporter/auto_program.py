@@ -7,12 +7,16 @@ program's own, which no traceback shows.
 from __future__ import annotations
 
 import importlib.machinery
+import pkgutil
 import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
+
+# What is there before the interpreter looks for a program and is neither built in nor frozen, and we ourselves.
+STAYING = {"__main__", "encodings", "importlib", __name__.partition(".")[0]}
 
 
 def prepared(words: Sequence[str]) -> Callable[[], None]:
@@ -24,6 +28,7 @@ def prepared(words: Sequence[str]) -> Callable[[], None]:
     first, *arguments = words
 
     def run() -> None:
+        let_go(sys.path[0])
         try:
             begin()
         except SystemExit:
@@ -47,11 +52,13 @@ def prepared_module(first: str, arguments: list[str]) -> Callable[[], Any]:
 
 
 def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
-    """What runs a file, a folder or an archive."""
+    """What runs a file, a folder or an archive, or what stdin says."""
+    if script == "-":
+        return prepared_input(arguments)
     # as the interpreter makes it: "./" and ".." stay
     full = script if Path(script).is_absolute() else f"{Path.cwd()}/{script}"
     path = Path(full)
-    if not path.is_dir() and not is_archive(script):
+    if pkgutil.get_importer(full) is None:  # neither a folder nor an archive, whatever its name
         path.open("rb").close()  # where there is no such file, nothing is changed
         sys.argv[:] = [script, *arguments]
         search_first(str(path.resolve().parent))
@@ -65,9 +72,17 @@ def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
     return lambda: run("__main__", False)
 
 
-def is_archive(script: str) -> bool:
-    """Whether `script` is a zip file that can be run."""
-    return any(script.endswith(end) for end in (".zip", ".pyz", ".egg"))
+def prepared_input(arguments: list[str]) -> Callable[[], Any]:
+    """What runs the program that stdin says."""
+    sys.argv[:] = ["-", *arguments]
+    search_first("")
+    main = ModuleType("__main__")
+    loader = importlib.machinery.BuiltinImporter
+    main.__dict__.update(
+        __builtins__=sys.modules["builtins"], __file__="<stdin>", __loader__=loader, __annotations__={}
+    )
+    as_main(main)
+    return lambda: exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True), main.__dict__)
 
 
 def compiled(path: Path, name: str) -> CodeType:
@@ -97,12 +112,33 @@ def as_main(module: ModuleType) -> None:
     sys.modules["__main__"] = module
 
 
+# Where modules are found ----------------------------------------------------------------------------------
+
+
 def search_first(folder: str, *, always: bool = False) -> None:
     """`folder` takes the place that our own command has at the beginning of ``sys.path``."""
     if not sys.flags.safe_path:
         sys.path[0] = folder
     elif always:
         sys.path.insert(0, folder)
+
+
+def let_go(folder: str) -> None:
+    """Leave to the program the names of modules of its own which we have loaded from elsewhere: its ``calendar.py``."""
+    for name in [one for one in sys.modules if "." not in one and not is_staying(one)]:
+        own = importlib.machinery.PathFinder.find_spec(name, [folder or str(Path.cwd())])
+        file = getattr(sys.modules[name], "__file__", None)
+        if own is None or own.origin is None or (file and Path(file).resolve() == Path(own.origin).resolve()):
+            continue
+        for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
+            del sys.modules[loaded]
+
+
+def is_staying(name: str) -> bool:
+    """Whether a module is ours, or one that the interpreter has before it looks for a program."""
+    if name in STAYING or name in sys.builtin_module_names:
+        return True
+    return importlib.machinery.FrozenImporter.find_spec(name) is not None
 
 
 # Tracebacks -----------------------------------------------------------------------------------------------
@@ -113,15 +149,25 @@ def _shorten_traceback() -> None:
 
     Nothing but the report is changed: exit code, signals and the program's own ``sys.excepthook`` are as ever.
     """
-    report = sys.excepthook
+    report = getattr(sys, "excepthook", sys.__excepthook__)
 
     def shortened(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         sys.excepthook = report
-        rest = beyond_ours(traceback)
-        error.__traceback__ = rest
-        report(kind, error, rest)
+        rest = sys.last_traceback = beyond_ours(traceback)
+        try:
+            report(kind, error.with_traceback(rest), rest)
+        except Exception as failed:
+            _say_both(failed, error.with_traceback(rest))
 
     sys.excepthook = shortened
+
+
+def _say_both(failed: BaseException, error: BaseException) -> None:
+    """What the interpreter says where the hook that should report `error` has `failed`."""
+    for head, one in (("Error in sys.excepthook:", failed), ("\nOriginal exception was:", error)):
+        print(head, file=sys.stderr, flush=True)
+        traceback = beyond_ours(one.__traceback__)
+        sys.__excepthook__(type(one), one.with_traceback(traceback), traceback)
 
 
 def beyond_ours(traceback: TracebackType | None) -> TracebackType | None:

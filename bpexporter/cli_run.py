@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     if not words or words[0] != "run":
         return list(words), []
     at = 1
-    while at < len(words) and words[at].startswith("-") and not words[at].startswith("-m"):
+    while at < len(words) and words[at].startswith("-") and words[at] != "-" and not words[at].startswith("-m"):
         if words[at] == "--":
             return list(words[:at]), list(words[at + 1 :])
         at += 1 if "=" in words[at] or words[at] in ("-h", "--help") else 2
@@ -77,11 +78,23 @@ def patterns(given: list[str] | None) -> str | None:
     return None if given is None else ",".join(given)
 
 
+@contextlib.contextmanager
+def passing_over_the_first() -> Iterator[None]:
+    """Nothing is loaded from the first folder: with ``python -m bpexporter`` that may be the program's."""
+    first = [] if sys.flags.safe_path else sys.path[:1]
+    del sys.path[: len(first)]
+    try:
+        yield
+    finally:
+        sys.path[:0] = first
+
+
 def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
     """Run `program`; it ends as it does alone. The exit code, where it just returns."""
-    from bpexporter.auto import install
-    from bpexporter.auto_program import prepared
-    from bpexporter.server import AddressError, start  # before the program's folder is searched for modules
+    with passing_over_the_first():
+        from bpexporter.auto import install
+        from bpexporter.auto_program import prepared
+        from bpexporter.server import AddressError, start
 
     if not program or program == ["-m"]:
         options.fail("a script, or -m and a module, is needed")
@@ -98,6 +111,8 @@ def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
         return say(str(error), 1)
     install(allow=patterns(options.allow), deny=patterns(options.deny))
     say(f"the metrics of this program are at {exporter.url}", 0)
+    # Python tells a program that forks of threads: they are ours.
+    warnings.filterwarnings("ignore", r"This process .*multi-threaded, use of fork", DeprecationWarning)
     run()
     return 0
 

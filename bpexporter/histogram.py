@@ -93,14 +93,17 @@ class Durations:
         self.total = 0.0
         self.busy = False
 
-    def sort(self) -> None:
-        """Sort what is raw into the buckets."""
+    def sort(self) -> bool:
+        """Sort what is raw into the buckets; ``False`` while another thread does."""
+        if self.busy:
+            return False
         self.busy = True
         batch, self.raw = self.raw, []
         try:
             self._add(batch)
         finally:
             self.busy = False
+        return True
 
     def _add(self, batch: list[float]) -> None:
         batch.sort()
@@ -117,14 +120,13 @@ class Durations:
         self.total += sum(batch)
 
     def feed(self, duration: float) -> None:
-        """A duration more."""
+        """A duration more. Ends without a call: what the caller does next is seen together with it."""
+        if len(self.raw) >= RAW_LIMIT:
+            self.sort()
         if duration <= self.brief:
             self.briefly += duration
-            return
-        raw = self.raw
-        raw += [duration]
-        if len(raw) > RAW_LIMIT:
-            self.sort()
+        else:
+            self.raw += [duration]
 
     def fed(self) -> int:
         """How many durations over the first bucket were fed so far."""
@@ -133,11 +135,9 @@ class Durations:
     def settle(self) -> None:
         """Called by a reader: sort what is raw, after any sorting on the feeding path has ended."""
         for _ in range(100):
-            if not self.busy:
+            if not self.busy and (not self.raw or self.sort()):
                 break
             time.sleep(0)  # the feeding thread is sorting: that takes microseconds
-        if self.raw:
-            self.sort()
 
     def reading(self, counts: list[int] | None, total: float, zeros: int) -> HistogramReading:
         """A reading of `counts` and `total`, taken before, and `zeros` durations of the first bucket."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from bpexporter.catalogue import RESOURCES, ItselfReading, merge
+from bpexporter.catalogue import RESOURCES, ItselfReading, at_least, merge, seconds
 from bpexporter.clocks import PeakWindow
 from bpexporter.faults import faults
 from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
@@ -62,7 +62,7 @@ class Instrument(Protocol):
 class Entry:
     """One name: its members, and what the members that are gone have left."""
 
-    __slots__ = ("hub", "left", "members", "name", "peaks")
+    __slots__ = ("hub", "left", "members", "name", "peaks", "shown", "turn")
 
     def __init__(self, hub: Hub, name: str) -> None:
         self.hub = hub
@@ -70,11 +70,17 @@ class Entry:
         self.members: list[Any] = []
         self.left: Any = None
         self.peaks: PeakWindow | None = None
+        self.shown: tuple[Any, ...] = ()  # the counted seconds of the last reading
+        self.turn = 0  # from which member on the next reading asks, where it asks some of them only
 
     def add(self, ledger: Ledger) -> None:
         """A further member."""
         ledger.home, ledger.index = self, len(self.members)
         self.members.append(ledger)
+
+    def is_only(self, ledger: Ledger) -> bool:
+        """Whether nothing but `ledger` was ever counted here."""
+        return self.left is None and self.members == [ledger]
 
     def drop(self, ledger: Ledger) -> bool:
         """A member less, in constant time; whether it was one."""
@@ -257,15 +263,18 @@ class Hub:
         return names[name]
 
     def _bury(self) -> None:
-        while self._dead:
-            self._fold(self._dead.popleft())
+        while True:
+            try:
+                ledger = self._dead.popleft()
+            except IndexError:  # a finalizer that reads may have taken the last one
+                return
+            self._fold(ledger)
 
     def _fold(self, ledger: Any) -> None:
         entry, instrument = ledger.home, ledger.instrument
         if entry is None or not entry.drop(ledger):
             return
         ledger.retired = True
-        ledger.owner = None
         try:
             now = self.clock()
             peak = instrument.peak(ledger, now)
@@ -276,6 +285,8 @@ class Hub:
             entry.left = totals if entry.left is None else merge(instrument.kind, [entry.left, totals])
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
+        finally:
+            ledger.owner = None
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -316,8 +327,15 @@ class Hub:
                     time.sleep(0)
                 self._read_one(parts, ledger)
             if parts:
-                readings[entry.name] = self._with_peaks(entry, merge(kind, parts))
+                readings[entry.name] = self._as_shown(entry, kind, self._with_peaks(entry, merge(kind, parts)))
         return readings
+
+    def _as_shown(self, entry: Entry, kind: str, reading: Any) -> Any:
+        if entry.shown:
+            reading = at_least(kind, reading, entry.shown)
+        if entry.shown or entry.members:  # what nobody changes any more need not be kept twice
+            entry.shown = seconds(kind, reading)
+        return reading
 
     def _with_peaks(self, entry: Entry, reading: Any) -> Any:
         peak = entry.peaks.read(self.clock()) if entry.peaks is not None else 0

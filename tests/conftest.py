@@ -1,8 +1,10 @@
 """What holds for every test: errors of ours raise, and hypothesis knows no deadline."""
 
+import collections
 import os
 
 import hypothesis
+import pytest
 
 # Before anything imports bpexporter: what production counts and swallows must fail a test.
 os.environ["BPEXPORTER_RAISE"] = "1"
@@ -14,3 +16,9 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("bpexporter")
+
+
+@pytest.fixture(autouse=True)
+def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test is the first of its process to watch and unwatch."""
+    monkeypatch.setattr("bpexporter.watching._rounds", collections.Counter())

@@ -148,6 +148,18 @@ def test_a_name_that_is_asked_for_takes_the_place(hub):
     assert {name: reading.puts for name, reading in hub.snapshot().queues.items()} == {"jobs": 1}
 
 
+def test_a_name_that_others_share_keeps_its_totals(hub):
+    """Where several objects were found at one place, one that is given a name leaves there what it has counted."""
+    bpexporter.install(hub=hub)
+    made = [Queue() for _ in range(2)]
+    for one in made:
+        one.put_nowait(1)
+    (found,) = names(hub)
+    bpexporter.watch(made[0], "jobs", hub=hub)
+    made[0].put_nowait(2)
+    assert {name: reading.puts for name, reading in hub.snapshot().queues.items()} == {found: 2, "jobs": 1}
+
+
 def test_a_name_in_another_hub(hub):
     """Watched in another hub by hand, it leaves no trace in the one in which it was found by itself."""
     other = bpexporter.Hub()

@@ -18,7 +18,7 @@ FLOORS = {
     "__main__": 7, "cli": 7,
     "demo": 6, "top": 6, "diagnose": 6, "assets": 6,
     "__init__": 5, "server": 5, "sidecar": 5, "auto": 5,
-    "triggers": 5,
+    "triggers": 5, "connections": 5,
     "watching": 4, "collector": 4, "exposition": 4,
     "hub": 3,
     "instruments": 2, "catalogue": 2,

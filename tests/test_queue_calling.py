@@ -14,13 +14,13 @@ from bpexporter.instruments.sources import fingerprint, is_known
 @pytest.fixture
 def hub(monkeypatch):
     """A hub on an interpreter whose source is not known."""
-    queues.uninstall()  # other tests may have left watched queues behind
+    queues.METHODS.uninstall()  # other tests may have left watched queues behind
     replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues.record_put, queues.record_get)}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
     monkeypatch.setattr("bpexporter.instruments.queue_adopting.KNOWN", False)
     hub = Hub()
     yield hub
-    queues.uninstall()
+    queues.METHODS.uninstall()
     assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
 
 

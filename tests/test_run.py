@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipapp
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ SCRIPTS = {
     "a group of exceptions": "raise ExceptionGroup('many', [ValueError(1), TypeError(2)])",
     "a wrong word": "def f(:",
     "an excepthook of its own": "sys.excepthook = lambda *error: print('mine', error[0], error[2].tb_lineno)\n1 / 0",
+    "an excepthook that fails": "def hook(*error):\n    raise ValueError('mine')\nsys.excepthook = hook\n1 / 0",
+    "the last traceback": """
+        import atexit, traceback
+        atexit.register(lambda: traceback.print_tb(sys.last_traceback, file=sys.stdout))
+        1 / 0
+    """,
     "an exit code": "sys.exit(7)",
     "an exit message": "sys.exit('bye')",
     "an exit of None": "sys.exit()",
@@ -91,6 +98,23 @@ SCRIPTS = {
             for method in ('spawn', 'fork', 'forkserver'):
                 with multiprocessing.get_context(method).Pool(1) as pool:
                     print(method, pool.map(double, [1, 2]))
+    """,
+    "a child by fork in the main module": """
+        child = os.fork()
+        if not child:
+            os._exit(5)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """,
+    "a task that is forgotten where it waits": """
+        class Held:
+            def __del__(self):
+                print('let go', flush=True)
+        held, queue = Held(), asyncio.Queue()
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda *error: None)
+        task = loop.create_task(queue.get())
+        loop.run_until_complete(asyncio.sleep(0))
+        sys.unraisablehook = lambda error: None
     """,
     "pickling what the program defines": """
         import pickle
@@ -160,6 +184,37 @@ def test_a_module_runs_as_it_does_alone(words, tmp_path):
     assert "ZeroDivisionError" in alone.stderr
 
 
+def test_modules_of_the_program_that_are_called_like_others(tmp_path):
+    """A program gets its own modules, also where the standard library, or we, have loaded one of that name before."""
+    names = ["calendar", "platform", "email", "secrets", "idna", "aiohttp", "server"]
+    for name in names:
+        (tmp_path / f"{name}.py").write_text("mine = True")
+    (tmp_path / "p.py").write_text(f"import sys, {', '.join(names)}\nprint([{'.mine, '.join(names)}.mine])")
+    alone, watched = (run(tmp_path, "p.py", watched=watched) for watched in (False, True))
+    assert what_came(watched) == what_came(alone) == (0, f"{[True] * len(names)}\n", "")
+
+
+@pytest.mark.parametrize("name", ["app.pyz", "app", "./app.bin"])
+def test_an_archive_runs_as_it_does_alone(name, tmp_path):
+    """So does an archive, whatever it is called."""
+    (tmp_path / "source").mkdir()
+    tell = "import sys\nprint(__name__, __file__, __package__, __spec__.name, sys.argv, sys.path[0])\n1 / 0"
+    (tmp_path / "source" / "__main__.py").write_text(tell)
+    zipapp.create_archive(tmp_path / "source", tmp_path / name, interpreter="/usr/bin/env python3")
+    alone, watched = (run(tmp_path, name, "x", watched=watched) for watched in (False, True))
+    assert what_came(watched) == what_came(alone)
+    assert "ZeroDivisionError" in alone.stderr
+
+
+def test_a_program_from_stdin_runs_as_it_does_alone(tmp_path):
+    """So does a program that stdin says."""
+    tell = "import sys, other\nprint(__name__, __file__, __loader__, __spec__, sys.argv, sys.path[0])\nprint(1, 1 / 0)"
+    (tmp_path / "other.py").write_text("")
+    alone, watched = (run(tmp_path, "-", "x", watched=watched, given=tell) for watched in (False, True))
+    assert what_came(watched) == what_came(alone)
+    assert "ZeroDivisionError" in alone.stderr
+
+
 def test_a_module_that_there_is_not(tmp_path):
     """A module that cannot be found is told as Python tells it."""
     alone, watched = (run(tmp_path, "-m", "nowhere", watched=watched) for watched in (False, True))
@@ -178,6 +233,7 @@ def test_our_words_end_where_the_program_begins():
     assert split(["run", "--port", "1", "a.py", "--port", "2"]) == (["run", "--port", "1"], ["a.py", "--port", "2"])
     assert split(["run", "--host=::", "-m", "a", "-h"]) == (["run", "--host=::"], ["-m", "a", "-h"])
     assert split(["run", "--", "-odd.py", "x"]) == (["run"], ["-odd.py", "x"])
+    assert split(["run", "--port", "1", "-", "-h"]) == (["run", "--port", "1"], ["-", "-h"])
     assert split(["run", "-h"]) == (["run", "-h"], [])
     assert split(["demo", "--port", "1"]) == (["demo", "--port", "1"], [])
 

@@ -129,6 +129,52 @@ async def test_tracer_times_an_item(hub, clock, kind):
     assert (after.oldest_item_age_seconds, after.residence_seconds.total, after.residence_seconds.sum) == (0, 1, 30)
 
 
+@pytest.mark.parametrize("kind", [asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue])
+async def test_tracers_follow_one_another_in_a_queue_that_is_never_empty(hub, clock, kind):
+    """Residence is sampled again and again while a queue stays within one band."""
+    queue = watch(kind(100), "q", hub=hub)
+    for number in range(20):
+        queue.put_nowait(number)
+    for number in range(20, 400):
+        clock.now += 0.1
+        if not number % 10:
+            hub.snapshot()
+        queue.put_nowait(number)
+        queue.get_nowait()
+    assert hub.snapshot().queues["q"].residence_seconds.total > 10
+
+
+@pytest.mark.parametrize("kind", [asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue])
+async def test_tracers_find_their_place_after_a_jump(hub, clock, kind):
+    """Where a host has cleared its queue, no item's time is taken for another's."""
+    queue = watch(kind(10), "q", hub=hub)
+    for number in range(8):
+        queue.put_nowait(number)
+    clock.now += 1_000
+    queue._queue.clear()
+    for number in range(200):
+        hub.snapshot()
+        queue.put_nowait(number)
+        clock.now += 1
+        queue.get_nowait()
+    residence = hub.snapshot().queues["q"].residence_seconds
+    assert residence.total > 10
+    assert residence.sum == residence.total
+
+
+async def test_peak_of_a_level_that_was_cleared_lasts_a_minute(hub, clock):
+    """A level that only a reading can miss is shown for 60 s from the first reading that misses it."""
+    queue = watch(asyncio.Queue(4), "q", hub=hub)
+    for number in range(4):
+        queue.put_nowait(number)
+    queue._queue.clear()
+    ratios = []
+    for seconds in (0, 59, 2):
+        clock.now += seconds
+        ratios.append(hub.snapshot().queues["q"].peak_utilization_ratio)
+    assert ratios == [1, 1, 0]
+
+
 async def test_refusals(hub, clock):
     """QueueFull, a put that is cancelled, and one that times out are counted."""
     queue = watch(asyncio.Queue(1), "q", hub=hub)
@@ -192,3 +238,19 @@ async def test_watching_again_under_another_name_moves(hub):
     queue.put_nowait(2)
     puts = {name: reading.puts for name, reading in hub.snapshot().queues.items()}
     assert puts == {"old": 1, "new": 1}
+
+
+async def test_an_unwatched_limiter_blocks_nobody(hub, clock):
+    """A task that waits in a semaphore which is unwatched is shown no more; its seconds until then stay."""
+    limiter = watch(asyncio.Semaphore(1), "l", hub=hub)
+    await limiter.acquire()
+    waiting = asyncio.create_task(limiter.acquire())
+    await turns()
+    clock.now += 3
+    unwatch(limiter)
+    clock.now += 100
+    after = hub.snapshot().limiters["l"]
+    assert (after.waiting_tasks, after.longest_block_seconds) == (0, 0)
+    assert (after.acquire_blocked_seconds, after.stalled_seconds, after.blocked_acquires) == (3, 3, 1)
+    limiter.release()
+    assert await waiting

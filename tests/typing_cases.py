@@ -1,7 +1,9 @@
 """Calls that must type-check, and calls that must not: these say the error that mypy gives. Never run."""
 
 import asyncio
-from typing import assert_type
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_type
 
 import bpexporter
 from bpexporter import Hub, QueueReading
@@ -9,6 +11,35 @@ from bpexporter import Hub, QueueReading
 
 class Mine(asyncio.Queue[bytes]):
     def mine(self) -> None: ...
+
+
+async def echo(reader: StreamReader, writer: StreamWriter) -> None: ...
+
+
+def greet(reader: StreamReader, writer: StreamWriter) -> None: ...
+
+
+class Server:
+    async def handle(self, reader: StreamReader, writer: StreamWriter) -> None: ...
+
+    async def __call__(self, reader: StreamReader, writer: StreamWriter) -> None: ...
+
+
+async def streams(hub: Hub, server: Server) -> None:
+    handler = bpexporter.watched_handler(echo, "echo", hub=hub)
+    assert_type(handler, Callable[[StreamReader, StreamWriter], Coroutine[Any, Any, None]])
+    assert_type(bpexporter.watched_handler(greet, "echo"), Callable[[StreamReader, StreamWriter], None])
+    for one in (bpexporter.watched_handler(server, "echo"), bpexporter.watched_handler(server.handle, "echo"), handler):
+        await asyncio.start_server(one, "127.0.0.1", 0)
+        await asyncio.start_unix_server(one, "path")
+    await asyncio.start_server(bpexporter.watched_handler(greet, "echo"), "127.0.0.1", 0)
+    reader, writer = await bpexporter.watched_connection(asyncio.open_connection("host", 1), "up", hub=hub)
+    assert_type(reader, StreamReader)
+    assert_type(writer, StreamWriter)
+    await asyncio.wait_for(bpexporter.watched_connection(asyncio.open_unix_connection("path"), "up"), 1)
+    assert_type(bpexporter.watch(writer, "up"), StreamWriter)
+    assert_type(bpexporter.watch(writer.transport, "up"), asyncio.WriteTransport)
+    assert_type(bpexporter.snapshot().streams["up"].kernel_unsent_bytes, int | None)
 
 
 def right(hub: Hub) -> None:
@@ -46,5 +77,14 @@ def wrong(hub: Hub) -> None:
     bpexporter.install(hub="app")  # error: arg-type
     bpexporter.on_stall("q")  # error: call-arg
     bpexporter.on_stall("q", call="f")  # error: arg-type
+    bpexporter.watched_handler(len, "echo")  # error: arg-type
+    bpexporter.watched_handler(echo)  # error: call-arg
+    bpexporter.watched_handler(echo, 3)  # error: arg-type
     Hub((0.1, 1.0))  # error: call-arg
     bpexporter.wach  # error: attr-defined
+
+
+async def wrong_streams(hub: Hub) -> None:
+    await bpexporter.watched_connection(asyncio.open_connection, "up")  # error: arg-type
+    await bpexporter.watched_connection(asyncio.sleep(1), "up")  # error: type-var
+    await bpexporter.watched_connection(asyncio.open_connection("host", 1), "up", hub)  # error: call-arg

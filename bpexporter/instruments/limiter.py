@@ -11,8 +11,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any
 
-from bpexporter.faults import faults
-from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, guarded, held, unwatched
+from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, guarded, held, own, unwatched
 from bpexporter.instruments.sources import is_known
 from bpexporter.ledgers.limiter import LimiterLedger
 from bpexporter.ledgers.readings import LimiterReading
@@ -26,13 +25,21 @@ async def acquire(self: Any) -> Any:
     except Exception:
         ledger = None
         unwatched(self)
+    if ledger is None:
+        if not self.locked():
+            self._value -= 1
+            return True
+        return await ACQUIRE(self)
+    if ledger.exact:
+        value = self._value
+        if value > 0 and not self._waiters:  # what locked() asks
+            self._value = value - 1
+            ledger.acquires += 1
+            return True
     if not self.locked():
         self._value -= 1
-        if ledger is not None:
-            ledger.acquires += 1
+        ledger.acquires += 1
         return True
-    if ledger is None:
-        return await ACQUIRE(self)
     return await _blocked(self, ledger)
 
 
@@ -67,33 +74,33 @@ def release(self: Any) -> None:
         ledger = None
         unwatched(self)
     self._value = value = self._value + 1
-    if ledger is not None:
-        _record(ledger, value)
-    self._wake_up_next()
+    if ledger is None:
+        self._wake_up_next()
+        return
+    if ledger.acquires >= ledger.alarm or value < ledger.lowest or value > ledger.capacity:
+        guarded(ledger.note_release, value)
+    if self._waiters or not ledger.exact:
+        self._wake_up_next()
 
 
 def release_calling(self: Any) -> None:
     """The same where the source of the interpreter is not known."""
     ledger = held(self)
     if isinstance(ledger, LimiterLedger):
-        _record(ledger, self._value + 1)
+        guarded(_released, ledger, self._value + 1)
     RELEASE(self)
 
 
-def _record(ledger: LimiterLedger, value: int) -> None:
-    try:
-        in_use = ledger.capacity - value + 1
-        ledger.left = left = ledger.left - 1
-        if left <= 0 or in_use > ledger.ceiling or value > ledger.capacity:
-            ledger.note_release(in_use, value)
-    except Exception as error:
-        faults.swallow(error, "release")
+def _released(ledger: LimiterLedger, value: int) -> None:
+    if ledger.acquires >= ledger.alarm or not ledger.lowest <= value <= ledger.capacity:
+        ledger.note_release(value)
 
 
 # Putting the methods in and taking them out --------------------------------------------------------------
 
 ACQUIRE: Any = vars(asyncio.Semaphore)["acquire"]
 RELEASE: Any = vars(asyncio.Semaphore)["release"]
+INNER = ("locked", "_wake_up_next")
 RELIED_ON = (ACQUIRE, RELEASE, vars(asyncio.Semaphore)["locked"])
 KNOWN_SOURCES = {
     (3, 11): "02182d091d949510",
@@ -106,6 +113,13 @@ METHODS = Replaced(
     asyncio.Semaphore,
     {"acquire": acquire, "release": release} if KNOWN else {"acquire": acquire_calling, "release": release_calling},
 )
+
+
+def is_exact(semaphore: Any) -> bool:
+    """Whether `semaphore` has the standard library's behaviour through and through."""
+    kind = type(semaphore)
+    own = (getattr(getattr(semaphore, name), "__func__", None) is vars(asyncio.Semaphore)[name] for name in INNER)
+    return kind in (asyncio.Semaphore, asyncio.BoundedSemaphore) and all(own) and type(semaphore._value) is int
 
 
 class LimiterInstrument:
@@ -134,6 +148,7 @@ class LimiterInstrument:
         value = semaphore._value
         capacity = max(value, getattr(semaphore, "_bound_value", value))
         ledger = LimiterLedger(bounds=bounds, clock=clock, capacity=capacity, value=value)
+        ledger.exact = is_exact(semaphore)
         object.__setattr__(semaphore, ATTRIBUTE, ledger)
         _adopt(semaphore, ledger)
         return ledger
@@ -147,7 +162,7 @@ class LimiterInstrument:
         semaphore = None if ledger.owner is None or ledger.retired else ledger.owner()
         if semaphore is None:
             return None
-        value = object.__getattribute__(semaphore, "__dict__").get("_value")
+        value = own(semaphore, "_value")
         return value if isinstance(value, int) else ledger.value
 
     def read(self, ledger: LimiterLedger, now: float) -> LimiterReading:
@@ -159,7 +174,9 @@ class LimiterInstrument:
         return ledger.blocked.read(now).stalled_seconds
 
     def close(self, ledger: LimiterLedger, now: float) -> LimiterReading:
-        """The totals of a semaphore that is gone or no longer watched."""
+        """The totals of a semaphore that is gone or no longer watched; who waits in it waits unseen."""
+        for token in list(ledger.blocked.waiting.copy()):
+            ledger.blocked.end(token, now)
         return ledger.read(None, now)
 
     def peak(self, ledger: LimiterLedger, now: float) -> float | None:
@@ -180,9 +197,9 @@ class LimiterInstrument:
 def _adopt(semaphore: Any, ledger: LimiterLedger) -> None:
     for waiter in list(semaphore._waiters or ()):
         if not waiter.done():
-            ledger.begin(waiter)
+            ledger.begin(id(waiter))  # not the waiter: it holds the task, and with it the semaphore
             waiter.add_done_callback(partial(_finish, ledger), context=Context())
 
 
 def _finish(ledger: LimiterLedger, waiter: Any) -> None:
-    guarded(ledger.gave_up if waiter.cancelled() else ledger.acquired, waiter)
+    guarded(ledger.gave_up if waiter.cancelled() else ledger.acquired, id(waiter))

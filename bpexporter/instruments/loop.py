@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from contextvars import Context
 from typing import Any
 
+from bpexporter.instruments.replacing import ATTRIBUTE, held
 from bpexporter.ledgers.loop import LoopLedger
 from bpexporter.ledgers.readings import LoopReading
-
-ATTRIBUTE = "_bpexporter_ledger"
 
 # Tasks --------------------------------------------------------------------------------------------------
 
@@ -69,7 +68,7 @@ class LoopInstrument:
 
     def ledger_of(self, loop: Any) -> LoopLedger | None:
         """The ledger of `loop`, ``None`` where it is not watched."""
-        ledger = vars(loop).get(ATTRIBUTE) if hasattr(loop, "__dict__") else None
+        ledger = held(loop)
         return ledger if isinstance(ledger, LoopLedger) and not ledger.retired else None
 
     def uninstall(self) -> None:
@@ -79,7 +78,7 @@ class LoopInstrument:
         """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""
         kind = type(loop)
         known = getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.startswith("uvloop")
-        return known and hasattr(loop, "__dict__") and "time" not in vars(loop)
+        return known and kind.__dictoffset__ != 0 and getattr(loop.time, "__self__", None) is loop
 
     def attach(self, loop: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> LoopLedger:
         """Give `loop` a ledger and a timer. May be called from any thread."""

@@ -3,75 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from bpexporter.clocks import INFINITY
 from bpexporter.instruments.queue_adopting import adopt
 from bpexporter.instruments.queue_calling import calling
 from bpexporter.instruments.queue_methods import get, get_nowait, put, put_nowait, shutdown
-from bpexporter.instruments.queue_originals import ATTRIBUTE, HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
+from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
 from bpexporter.instruments.queue_recording import depth_of, record_get, record_put
+from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, own
 from bpexporter.ledgers.queue import OTHER, Levels, QueueLedger, finite
 from bpexporter.ledgers.readings import QueueReading
-
-# Putting the methods in and taking them out --------------------------------------------------------------
-
-ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
-_shielded: weakref.WeakSet[type] = weakref.WeakSet()
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
     REPLACEMENTS = calling(ORIGINALS, record_put, record_get)
 if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
-
-for _name, _function in REPLACEMENTS.items():
-    # help(), inspect and pickle see what they saw before.
-    for _attribute in ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__"):
-        setattr(_function, _attribute, getattr(ORIGINALS[_name], _attribute))
-
-
-def subclasses(kind: type) -> Iterator[type]:
-    """All classes below `kind`."""
-    below: list[type] = type.__subclasses__(kind)
-    for one in below:
-        yield one
-        yield from subclasses(one)
-
-
-def shield() -> None:
-    """Keep our look for a ledger from a host's own `__getattr__`, which might answer with another queue's."""
-    for kind in subclasses(asyncio.Queue):
-        if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
-            type.__setattr__(kind, ATTRIBUTE, None)
-            _shielded.add(kind)
-
-
-def unshield() -> None:
-    """Take back what `shield()` did."""
-    for kind in list(_shielded):
-        type.__delattr__(kind, ATTRIBUTE)
-    _shielded.clear()
-
-
-def install() -> None:
-    """Replace the methods of `asyncio.Queue`, once."""
-    shield()
-    for name, function in REPLACEMENTS.items():
-        if vars(asyncio.Queue)[name] is ORIGINALS[name]:
-            setattr(asyncio.Queue, name, function)
-
-
-def uninstall() -> None:
-    """Put the originals back, except where somebody else has replaced ours in the meantime."""
-    for name, function in REPLACEMENTS.items():
-        if vars(asyncio.Queue)[name] is function:
-            setattr(asyncio.Queue, name, ORIGINALS[name])
-    unshield()
-
+METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 
 # The instrument ------------------------------------------------------------------------------------------
 
@@ -109,7 +60,7 @@ def is_visible(kind: type) -> bool:
 
 def first_depth(queue: Any) -> int:
     """Items waiting in a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container = vars(queue).get("_queue")
+    container = own(queue, "_queue")
     return len(container) if type(container) in CONTAINERS else depth_of(queue)
 
 
@@ -126,11 +77,11 @@ class QueueInstrument:
 
     def uninstall(self) -> None:
         """Nothing is watched any more."""
-        uninstall()
+        METHODS.uninstall()
 
     def attach(self, queue: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
         """Give `queue` a ledger and go on with the callers that wait in it already."""
-        install()
+        METHODS.install()
         levels = Levels(first_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
         ledger = QueueLedger(
             order=order_of(type(queue)),
@@ -174,7 +125,7 @@ class QueueInstrument:
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
         capacity = ledger.capacity
-        level = max(ledger.depth, ledger.peaks.read(now))
+        level = max(ledger.left_level(), ledger.peaks.read(now))
         return level / capacity if 0 < capacity < INFINITY else None
 
     def restart(self, ledger: QueueLedger, now: float) -> None:

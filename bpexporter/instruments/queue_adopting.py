@@ -1,6 +1,7 @@
 """Callers that were blocked before their queue was watched: they are in the standard library's own frames.
 
-What can be seen of them is the future that each waits for.
+What can be seen of them is the future that each waits for. Its identity is the token of the wait: the future itself
+would hold the task, and with it the queue.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
     ):
         for waiter in list(waiters):
             if not waiter.done():
-                stall.begin(waiter, now)
+                stall.begin(id(waiter), now)
                 _follow(waiter, finish, ledger)
 
 
@@ -43,10 +44,10 @@ def _finish(finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger, wai
 
 def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
-        ledger.producers.end(waiter, ledger.clock())
+        ledger.producers.end(id(waiter), ledger.clock())
         ledger.refused_cancelled += 1
     elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
-        waited = ledger.producers.end(waiter, ledger.clock())
+        waited = ledger.producers.end(id(waiter), ledger.clock())
         queue = ledger.owner() if ledger.owner is not None else None
         if queue is not None and getattr(queue, "_is_shutdown", False):
             ledger.refused_shutdown += bool(queue.full())  # else put_nowait() has counted it
@@ -56,9 +57,9 @@ def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
 
 def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
-        ledger.idle.end(waiter, ledger.clock())
+        ledger.idle.end(id(waiter), ledger.clock())
     elif not _goes_on(ledger, waiter, "_getters", ledger.idle, _adopted_get):
-        waited = ledger.idle.end(waiter, ledger.clock())
+        waited = ledger.idle.end(id(waiter), ledger.clock())
         if ledger.get_waits.fed() < ledger.gets:
             ledger.landed_get(waited)
 
@@ -68,10 +69,10 @@ def _goes_on(ledger: QueueLedger, waiter: Any, side: str, clock: StallClock, fin
     if not KNOWN:
         return False  # there the futures of calls that are timed are not known either
     queue = ledger.owner() if ledger.owner is not None else None
-    unknown = (other for other in list(getattr(queue, side, ())) if other not in clock.waiting and not other.done())
+    unknown = (other for other in list(getattr(queue, side, ())) if id(other) not in clock.waiting and not other.done())
     successor = next(unknown, None)
     if successor is None:
         return False
-    clock.replace(waiter, successor)
+    clock.replace(id(waiter), id(successor))
     _follow(successor, finish, ledger)
     return True

@@ -7,14 +7,12 @@ second coroutine; what is counted is the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from bpexporter.clocks import StallClock
 from bpexporter.faults import faults
+from bpexporter.instruments.replacing import ATTRIBUTE, guarded
 from bpexporter.ledgers.queue import QueueLedger
-
-ATTRIBUTE = "_bpexporter_ledger"
 
 
 def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict[str, Any]:
@@ -29,13 +27,13 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
                 _refused(ledger, error)
             raise
         if ledger is not None:
-            _guarded(record_put, self, item, ledger)
+            guarded(record_put, self, item, ledger)
 
     def get_nowait(self: Any) -> Any:
         item = originals["get_nowait"](self)
         ledger = getattr(self, ATTRIBUTE, None)
         if ledger is not None:
-            _guarded(record_get, self, item, ledger)
+            guarded(record_get, self, item, ledger)
         return item
 
     async def put(self: Any, item: Any) -> None:
@@ -44,7 +42,7 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
             await originals["put"](self, item)
             return
         token = object()
-        _guarded(ledger.begin_put, token, self)
+        guarded(ledger.begin_put, token, self)
         refused = ledger.refused_shutdown
         try:
             await originals["put"](self, item)
@@ -53,30 +51,23 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
             if ledger.refused_shutdown == refused:
                 _refused(ledger, error, otherwise="refused_cancelled")
             raise
-        _guarded(ledger.landed_put, _wait_ended(ledger.producers, token, ledger))
+        guarded(ledger.landed_put, _wait_ended(ledger.producers, token, ledger))
 
     async def get(self: Any) -> Any:
         ledger = getattr(self, ATTRIBUTE, None)
         if ledger is None or not self.empty():
             return await originals["get"](self)
         token = object()
-        _guarded(lambda: ledger.idle.begin(token, ledger.clock()))
+        guarded(lambda: ledger.idle.begin(token, ledger.clock()))
         try:
             item = await originals["get"](self)
         except BaseException:
             _wait_ended(ledger.idle, token, ledger)
             raise
-        _guarded(ledger.landed_get, _wait_ended(ledger.idle, token, ledger))
+        guarded(ledger.landed_get, _wait_ended(ledger.idle, token, ledger))
         return item
 
     return {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
-
-
-def _guarded(record: Callable[..., Any], *arguments: Any) -> None:
-    try:
-        record(*arguments)
-    except Exception as error:
-        faults.swallow(error, "a queue")
 
 
 def _wait_ended(clock: StallClock, token: object, ledger: QueueLedger) -> float:

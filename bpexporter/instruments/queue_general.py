@@ -1,7 +1,8 @@
 """Put and get of a watched queue in every case but the most frequent one.
 
-Here are subclasses with a behaviour of their own, refusals, and whatever there is to time besides a band. For
-exactly `Queue`, `PriorityQueue` and `LifoQueue` the work is done here; what others override is called as ever.
+Here are other orders than first in, first out, subclasses with a behaviour of their own, refusals, and whatever there
+is to time besides a band. For exactly `Queue`, `PriorityQueue` and `LifoQueue` the work is done here; what others
+override is called as ever.
 """
 
 from __future__ import annotations
@@ -14,6 +15,57 @@ from bpexporter.faults import faults
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, QueueShutDown
 from bpexporter.instruments.queue_recording import record_get, record_put, refuse, took
 from bpexporter.ledgers.queue import QueueLedger
+
+
+def put_other(self: Any, item: Any, ledger: QueueLedger) -> None:
+    """A put into what is not exactly a `Queue`."""
+    if not ledger.exact:
+        put_any(self, item, ledger)
+        return
+    queue = self._queue
+    depth = len(queue)
+    if depth > ledger.room or depth < ledger.lower or self._maxsize is not ledger.capacity:
+        put_any(self, item, ledger)
+        return
+    if ledger.heap:
+        heappush(queue, item)
+    else:
+        queue.append(item)
+    unfinished = self._unfinished_tasks
+    if not unfinished:
+        self._finished.clear()
+    self._unfinished_tasks = unfinished + 1
+    if self._getters:
+        self._wakeup_next(self._getters)
+    ledger.puts += 1
+    if depth == ledger.room:
+        try:
+            ledger.rise(depth)
+        except Exception as error:
+            faults.swallow(error, "put_nowait")
+
+
+def get_other(self: Any, ledger: QueueLedger) -> Any:
+    """A get from what is not exactly a `Queue`."""
+    if not ledger.exact:
+        return get_any(self, ledger)
+    queue = self._queue
+    depth = len(queue)
+    left = ledger.left
+    if depth < ledger.least or depth > ledger.ceiling or not left:
+        return get_any(self, ledger)
+    item = heappop(queue) if ledger.heap else queue.pop()
+    ledger.left = left - 1
+    if ledger.starts:
+        took(ledger, item, depth - 1)
+    if depth == ledger.edge:
+        try:
+            ledger.fall()
+        except Exception as error:
+            faults.swallow(error, "get_nowait")
+    if self._putters:
+        self._wakeup_next(self._putters)
+    return item
 
 
 def put_any(self: Any, item: Any, ledger: QueueLedger) -> None:

@@ -1,8 +1,8 @@
 """The methods that replace those of `asyncio.Queue`, where its source is one that we know.
 
 They do what the standard library's do, and look for a ledger in a private attribute of the object. The most
-frequent case is done in one frame, without the inner calls: exactly `Queue`, `PriorityQueue` or `LifoQueue`, with
-at most a band to time. For all others see `queue_general`. Work comes first and recording after it, in a `try` of
+frequent case is done in one frame, without the inner calls: exactly `Queue`, with at most a band to time. For all
+others see `queue_general`. Work comes first and recording after it, in a `try` of
 its own where it could fail: an error of ours never reaches the application and never leaves its work half done.
 """
 
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from asyncio import QueueEmpty, QueueFull
 from asyncio.events import _get_running_loop
-from heapq import heappop, heappush
 from typing import Any
 
 from bpexporter.clocks import NEVER
 from bpexporter.faults import faults
-from bpexporter.instruments.queue_general import get_any, put_any
+from bpexporter.instruments.queue_general import get_any, get_other, put_any, put_other
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.instruments.queue_recording import end, forget, place_again, refuse, took, unwatched, wait_on
+from bpexporter.instruments.queue_recording import end, forget, refuse, shut, wait_on
+from bpexporter.instruments.replacing import unwatched
 
 
 def put_nowait(self: Any, item: Any) -> None:
@@ -39,22 +39,16 @@ def put_nowait(self: Any, item: Any) -> None:
         if self._getters:
             self._wakeup_next(self._getters)
         return
-    if not ledger.exact:
-        put_any(self, item, ledger)
+    if not ledger.fifo:
+        put_other(self, item, ledger)
         return
     queue = self._queue
     depth = len(queue)
     if depth > ledger.room or depth < ledger.lower or self._maxsize is not ledger.capacity:
         put_any(self, item, ledger)
         return
-    # Inside a band of the capacity that the ledger knows: there is room.
-    if HAS_SHUTDOWN and self._is_shutdown:
-        put_any(self, item, ledger)
-        return
-    if ledger.heap:
-        heappush(queue, item)
-    else:
-        queue.append(item)
+    # Inside a band of the capacity that the ledger knows: there is room, and nobody has shut it down.
+    queue.append(item)
     unfinished = self._unfinished_tasks
     if not unfinished:
         self._finished.clear()
@@ -64,7 +58,7 @@ def put_nowait(self: Any, item: Any) -> None:
     ledger.puts += 1
     if depth == ledger.room:
         try:
-            # One band up: what note_put() would do, in this frame.
+            # One band up: what QueueLedger.rise() does, in this frame.
             now = ledger.fresh
             if now is None:
                 clock = ledger.clock
@@ -94,23 +88,18 @@ def get_nowait(self: Any) -> Any:
         if self._putters:
             self._wakeup_next(self._putters)
         return item
-    if not ledger.exact:
-        return get_any(self, ledger)
+    if not ledger.fifo:
+        return get_other(self, ledger)
     queue = self._queue
     depth = len(queue)
     left = ledger.left
     if depth < ledger.least or depth > ledger.ceiling or not left:
         return get_any(self, ledger)
-    if ledger.fifo:
-        item = queue.popleft()
-    else:
-        item = heappop(queue) if ledger.heap else queue.pop()
-        if ledger.starts:
-            took(ledger, item, depth - 1)
+    item = queue.popleft()
     ledger.left = left - 1
     if depth == ledger.edge:
         try:
-            # One band down: what note_get() would do, in this frame.
+            # One band down: what QueueLedger.fall() does, in this frame.
             now = ledger.fresh
             if now is None:
                 clock = ledger.clock
@@ -144,7 +133,8 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    first = None  # the future that this put waits for: the token of its wait
+    # The token of its wait is the identity of its first future: a future holds the task, and with it the queue.
+    first = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
@@ -159,19 +149,20 @@ async def put(self: Any, item: Any) -> None:
         if first is None and ledger is not None:
             try:
                 # What StallClock.begin() does, in this frame.
+                token = id(putter)
                 clock = ledger.clock
                 began = clock()
                 stall = ledger.producers
                 waiting = stall.waiting
                 if not waiting:
                     stall.since = began
-                waiting[putter] = began
+                waiting[token] = began
                 stall.begun += 1
-                first = putter
+                first = token
             except Exception as error:
                 faults.swallow(error, "put")
         elif ledger is not None:
-            first = wait_on(ledger.producers, first, putter)
+            first = wait_on(ledger.producers, first, id(putter))
         try:
             await putter
         except BaseException:
@@ -249,19 +240,20 @@ async def get(self: Any) -> Any:
         self._getters.append(getter)
         if first is None and ledger is not None:
             try:
+                token = id(getter)
                 clock = ledger.clock
                 began = clock()
                 stall = ledger.idle
                 waiting = stall.waiting
                 if not waiting:
                     stall.since = began
-                waiting[getter] = began
+                waiting[token] = began
                 stall.begun += 1
-                first = getter
+                first = token
             except Exception as error:
                 faults.swallow(error, "get")
         elif ledger is not None:
-            first = wait_on(ledger.idle, first, getter)
+            first = wait_on(ledger.idle, first, id(getter))
         try:
             await getter
         except BaseException:
@@ -316,4 +308,4 @@ def shutdown(self: Any, immediate: bool = False) -> None:
     ORIGINALS["shutdown"](self, immediate)
     ledger = ledger_of(self)
     if ledger is not None:
-        place_again(self, ledger)
+        shut(self, ledger)

@@ -6,10 +6,10 @@ import asyncio
 import sys
 from typing import Any
 
+from bpexporter.instruments.replacing import held
 from bpexporter.instruments.sources import is_known
 from bpexporter.ledgers.queue import FIFO, HEAP, LIFO, QueueLedger
 
-ATTRIBUTE = "_bpexporter_ledger"
 ORDERS = {asyncio.Queue: FIFO, asyncio.PriorityQueue: HEAP, asyncio.LifoQueue: LIFO}
 HAS_SHUTDOWN = sys.version_info >= (3, 13)
 
@@ -39,8 +39,8 @@ KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
 
 def ledger_of(queue: Any) -> QueueLedger | None:
     """The ledger of `queue`, ``None`` where it is not watched; runs none of the host's code."""
-    try:
-        ledger = object.__getattribute__(queue, ATTRIBUTE)
-    except AttributeError:
+    ledger = held(queue)
+    if not isinstance(ledger, QueueLedger):
         return None
-    return ledger if isinstance(ledger, QueueLedger) else None
+    # A shallow copy of a watched queue carries its ledger.
+    return ledger if ledger.owner is None or ledger.owner() is queue else None

@@ -7,16 +7,7 @@ from typing import Any
 
 from bpexporter.clocks import StallClock
 from bpexporter.faults import faults
-from bpexporter.instruments.queue_originals import ATTRIBUTE
 from bpexporter.ledgers.queue import QueueLedger
-
-
-def unwatched(queue: Any) -> None:
-    """Let the next look for a ledger find one at once: that there is none."""
-    try:
-        object.__setattr__(queue, ATTRIBUTE, None)
-    except Exception as error:
-        faults.swallow(error, "a queue that is not watched")
 
 
 def refuse(ledger: QueueLedger | None, count: str) -> None:
@@ -28,11 +19,11 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     before = ledger.depth
     depth = depth_of(self)
     ledger.puts += 1
-    ledger.depth = depth
     if depth > before and not ledger.lower <= depth <= ledger.room:
         ledger.note_put(item, depth, self._maxsize)
     elif depth < ledger.lower:
         ledger.place(depth, self._maxsize)
+    ledger.depth = depth
 
 
 def took(ledger: QueueLedger, item: Any, depth: int) -> None:
@@ -46,10 +37,10 @@ def took(ledger: QueueLedger, item: Any, depth: int) -> None:
 def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
     ledger.left -= 1
     depth = depth_of(self)
-    ledger.depth = depth
     took(ledger, item, depth)
     if ledger.left < 0 or not ledger.is_calm(depth):
         ledger.note_get(depth, self._maxsize)
+    ledger.depth = depth
 
 
 def forget(waiters: deque[Any], waiter: Any) -> None:
@@ -74,8 +65,9 @@ def end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
         faults.swallow(error, "a wait that was given up")
 
 
-def place_again(self: Any, ledger: QueueLedger) -> None:
+def shut(self: Any, ledger: QueueLedger) -> None:
     try:
+        ledger.armed = True  # no put goes the shortest way any more, which does not ask
         ledger.place(depth_of(self), self._maxsize)
     except Exception as error:
         faults.swallow(error, "shutdown")

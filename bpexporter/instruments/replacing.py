@@ -9,6 +9,7 @@ from typing import Any
 from bpexporter.faults import faults
 
 ATTRIBUTE = "_bpexporter_ledger"
+HOOK = "__init_subclass__"
 ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
 SEEN = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__")
 
@@ -26,6 +27,21 @@ def subclasses(kind: type) -> Iterator[type]:
     for one in below:
         yield one
         yield from subclasses(one)
+
+
+def own(obj: Any, name: str) -> Any:
+    """What `obj` itself holds as `name`, ``None`` where there is nothing; runs none of the host's code.
+
+    No object is ever asked for its `__dict__`: that would cost it its inline values, and make each further use of it
+    half as slow again.
+    """
+    kept = next((vars(base)[name] for base in type(obj).__mro__ if name in vars(base)), None)
+    if hasattr(type(kept), "__get__"):
+        return None
+    try:
+        return object.__getattribute__(obj, name)
+    except AttributeError:
+        return None
 
 
 def held(obj: Any) -> Any:
@@ -60,10 +76,20 @@ class Replaced:
         self.originals = {name: vars(owner)[name] for name in replacements}
         self.replacements = {name: dressed(new, self.originals[name]) for name, new in replacements.items()}
         self._shielded: weakref.WeakSet[type] = weakref.WeakSet()
+        self.hook: Any = classmethod(self._hook())
+
+    def _hook(self) -> Callable[..., None]:
+        """Shields the classes that are made later."""
+
+        def __init_subclass__(cls: Any, **keywords: Any) -> None:  # noqa: N807
+            super(self.owner, cls).__init_subclass__(**keywords)  # type: ignore[arg-type]
+            guarded(self._shield, cls)
+
+        return __init_subclass__
 
     def install(self) -> None:
         """Replace them, once."""
-        self._shield()
+        self._shield_all()
         for name, function in self.replacements.items():
             if vars(self.owner)[name] is self.originals[name]:
                 setattr(self.owner, name, function)
@@ -73,13 +99,20 @@ class Replaced:
         for name, function in self.replacements.items():
             if vars(self.owner)[name] is function:
                 setattr(self.owner, name, self.originals[name])
+        if vars(self.owner).get(HOOK) is self.hook:
+            type.__delattr__(self.owner, HOOK)
         for kind in list(self._shielded):
             type.__delattr__(kind, ATTRIBUTE)
         self._shielded.clear()
 
-    def _shield(self) -> None:
-        # Keeps our look for a ledger from a host's own `__getattr__`, which might answer with another object's.
+    def _shield_all(self) -> None:
         for kind in subclasses(self.owner):
-            if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
-                type.__setattr__(kind, ATTRIBUTE, None)
-                self._shielded.add(kind)
+            self._shield(kind)
+        if HOOK not in vars(self.owner):
+            type.__setattr__(self.owner, HOOK, self.hook)
+
+    def _shield(self, kind: type) -> None:
+        # Keeps our look for a ledger from a host's own `__getattr__`, which might answer with another object's.
+        if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
+            type.__setattr__(kind, ATTRIBUTE, None)
+            self._shielded.add(kind)

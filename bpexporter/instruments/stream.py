@@ -33,7 +33,11 @@ _ledgers: dict[int, StreamLedger] = {}
 
 def transport_of(obj: Any) -> Any:
     """The transport of a writer; a transport is its own."""
-    return vars(obj)["_transport"] if isinstance(obj, asyncio.StreamWriter) else obj
+    return object.__getattribute__(obj, "_transport") if isinstance(obj, asyncio.StreamWriter) else obj
+
+
+# Those of asyncio's transports that show what waits in them without adding it up.
+SELECTING: Any = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
 
 
 def is_trusted(transport: Any) -> bool:
@@ -54,9 +58,6 @@ class StreamInstrument:
 
     kind = "stream"
     watchable = "asyncio.StreamWriter, transports that write"
-
-    def __init__(self) -> None:
-        self._turn = 0
 
     @property
     def types(self) -> tuple[type, ...]:
@@ -99,6 +100,9 @@ class StreamInstrument:
         except AttributeError:
             _ledgers[id(obj)] = ledger
         ledger.trusted = is_trusted(transport)
+        ledger.direct = stream_methods.is_direct(protocol)
+        if isinstance(transport, SELECTING) and hasattr(transport, "_buffer"):
+            ledger.selecting = type(transport)
         if ledger.trusted:
             ledger.limit = transport.get_write_buffer_limits()[1]
             ledger.holds(transport.get_write_buffer_size())
@@ -111,19 +115,44 @@ class StreamInstrument:
         ledger = held(obj) or _ledgers.pop(id(obj), None)
         if ledger is not None:
             stream_pauses.leave(ledger)
-        if ATTRIBUTE in getattr(obj, "__dict__", {}):
+        if held(obj) is not None:
             object.__delattr__(obj, ATTRIBUTE)
+
+    def protocol_of(self, ledger: StreamLedger) -> Any:
+        """The protocol that a transport has now; ``None`` where it is gone."""
+        transport = ledger.owner() if ledger.owner is not None else None
+        return None if transport is None else transport.get_protocol()
+
+    def paused(self, ledger: StreamLedger) -> None:
+        """The buffer is over its high-water mark: the one moment to see its level where no write is seen."""
+        ledger.pause()
+        transport = None if ledger.counts_bytes or ledger.owner is None else ledger.owner()
+        if transport is not None and ledger.trusted:
+            ledger.holds(transport.get_write_buffer_size())
+
+    def changed(self, ledger: StreamLedger, transport: Any) -> None:
+        """The transport has another protocol, as after an upgrade to a WebSocket, which is told of pauses now."""
+        stream_pauses.follow_to(transport.get_protocol(), ledger)
+        if transport.get_write_buffer_size() > ledger.limit:
+            ledger.pause()
+        if ledger.paused and transport.get_write_buffer_size() <= ledger.limit:  # in the meantime, in the loop's thread
+            ledger.resume()
 
     def ended(self, ledger: StreamLedger) -> None:
         """The connection is lost: what the kernel says now is the last that it says."""
         ledger.resume()
+        self.last_word(ledger)
         ledger.lost = True
-        obj = ledger.owner() if ledger.owner is not None else None
-        if obj is not None and ledger.trusted:
-            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
         ledger.size = 0
+        stream_pauses.leave(ledger)
         if ledger.home is not None:
             ledger.home.hub.note(ledger)
+
+    def last_word(self, ledger: StreamLedger) -> None:
+        """Ask the kernel while there is still somebody to ask; what it said last stays where it says no more."""
+        obj = ledger.owner() if ledger.owner is not None else None
+        if obj is not None and ledger.trusted and not ledger.lost:
+            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -136,16 +165,18 @@ class StreamInstrument:
         return ledger.blocked.read(now).stalled_seconds if ledger.blocked is not None else 0.0
 
     def close(self, ledger: StreamLedger, now: float) -> StreamReading:
-        """The totals of a writer that is gone, closed or no longer watched."""
+        """The totals of a writer that is gone, closed or no longer watched; a drain that waits in it waits unseen."""
         stream_pauses.leave(ledger)
         ledger.resume()
+        ledger.give_up(now)
+        self.last_word(ledger)
         ledger.retired = True
         return self.read(ledger, now)
 
     def read_many(self, ledgers: list[StreamLedger], clock: Callable[[], float]) -> StreamReading:
         """One reading of all `ledgers`, which share a name; one that fails is left out and counted."""
         columns = _Columns(ledgers[0])
-        turn = self._turn = (self._turn + ASKED) % max(ASKED, len(ledgers))
+        turn = _next_turn(ledgers)
         for number, ledger in enumerate(ledgers):
             if not (number + 1) % GIVE_WAY:
                 time.sleep(0)
@@ -162,6 +193,16 @@ class StreamInstrument:
     def restart(self, ledger: StreamLedger, now: float) -> None:
         """Count from zero."""
         ledger.restart()
+
+
+def _next_turn(ledgers: list[StreamLedger]) -> int:
+    """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
+    entry = ledgers[0].home
+    if entry is None or len(ledgers) <= ASKED:
+        return 0
+    turn = int(entry.turn) % len(ledgers)
+    entry.turn = turn + ASKED
+    return turn
 
 
 class _Columns:
@@ -193,6 +234,8 @@ class _Columns:
         if ledger.trusted:
             size, limit = _size(transport, ledger), transport.get_write_buffer_limits()[1]
             ledger.limit = limit
+            if not ledger.has_drain and id(transport.get_protocol()) != ledger.protocol and not ledger.lost:
+                ledger.instrument.changed(ledger, transport)
             self.open += not transport.is_closing()
             if kernel:
                 self._ask(ledger, transport)

@@ -6,11 +6,12 @@ The originals do the work; what is recorded comes after it, and no error of ours
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.instruments.replacing import Replaced, guarded, unwatched
+from bpexporter.instruments.sources import is_known
 from bpexporter.ledgers.stream import StreamLedger
 
 
@@ -32,10 +33,11 @@ def write(self: Any, data: Any) -> None:
         if paused:
             ledger.unheeded_writes += 1
             ledger.unheeded_bytes += size
-        if ledger.trusted:
-            level = transport.get_write_buffer_size()
-            if level or ledger.size:
-                ledger.holds(level)
+        if transport.__class__ is ledger.selecting and not transport._buffer:
+            if ledger.size:
+                ledger.holds(0)
+        elif ledger.trusted:
+            ledger.holds(transport.get_write_buffer_size())
     except Exception as error:
         faults.swallow(error, "write")
 
@@ -63,11 +65,22 @@ async def drain(self: Any) -> None:
         unwatched(self)
     if ledger is None:
         await DRAIN(self)
-    elif not ledger.paused:
+        return
+    if ledger.direct and not ledger.paused:
+        reader, protocol = self._reader, self._protocol
+        if not (
+            (reader is not None and reader.exception() is not None)
+            or protocol._paused
+            or protocol._connection_lost
+            or self._transport.is_closing()
+        ):
+            ledger.drains += 1  # there is nothing that the original would wait for or raise
+            return
+    if ledger.paused:
+        await _blocked(self, ledger)
+    else:
         await DRAIN(self)
         ledger.drains += 1
-    else:
-        await _blocked(self, ledger)
 
 
 async def _blocked(self: Any, ledger: StreamLedger) -> None:
@@ -93,6 +106,21 @@ def _wrote(ledger: StreamLedger, lines: Iterable[Any], paused: bool, transport: 
 
 
 DRAIN: Any = vars(asyncio.StreamWriter)["drain"]
+HELPER: Any = vars(asyncio.streams.FlowControlMixin)["_drain_helper"]
+KNOWN_SOURCES = {
+    (3, 11): "4facd706da2ff10e",
+    (3, 12): "90ba80b88ad69500",
+    (3, 13): "e276419d55d05528",
+    (3, 14): "57f2ddfc664c9a1c",
+}
+KNOWN = is_known((DRAIN, HELPER), KNOWN_SOURCES)
+
+
+def is_direct(protocol: Any) -> bool:
+    """Whether what `drain()` would do with `protocol` is known."""
+    return KNOWN and getattr(getattr(protocol, "_drain_helper", None), "__func__", None) is HELPER
+
+
 WRITER = Replaced(asyncio.StreamWriter, {"write": write, "writelines": writelines, "drain": drain})
 
 
@@ -126,15 +154,34 @@ def _writing_lines(original: Any) -> Any:
     return writelines
 
 
+def _setting_protocol(original: Any) -> Any:
+    def set_protocol(self: Any, protocol: Any) -> Any:
+        result = original(self, protocol)
+        ledger = getattr(self, "_bpexporter_ledger", None)
+        if ledger is not None and not ledger.lost:
+            guarded(ledger.instrument.changed, ledger, self)
+        return result
+
+    return set_protocol
+
+
 _transports: dict[tuple[type, str], Replaced] = {}
+WRAPPERS: dict[str, Callable[[Any], Any]] = {
+    "write": _writing,
+    "writelines": _writing_lines,
+    "set_protocol": _setting_protocol,
+}
 
 
 def count_bytes(transport: Any) -> bool:
-    """Let what is written to `transport` be counted; whether that can be done: for asyncio's own, not for uvloop's."""
+    """Let what is written to `transport` be counted; whether that can be done: for asyncio's own, not for uvloop's.
+
+    Of asyncio's own a change of protocol is heard as well; of others it is found at the next reading.
+    """
     kind = type(transport)
     if not kind.__module__.startswith("asyncio."):
         return False
-    for name, wrapper in (("write", _writing), ("writelines", _writing_lines)):
+    for name, wrapper in WRAPPERS.items():
         owner = next(one for one in kind.__mro__ if name in vars(one))
         if owner is not asyncio.WriteTransport:  # its writelines() calls write(), which counts
             if (owner, name) not in _transports:

@@ -7,6 +7,7 @@ nothing that counts: pauses are rare.
 
 from __future__ import annotations
 
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ _hooked: dict[tuple[type, str], Replaced] = {}
 def _paused(original: Any) -> Any:
     def pause_writing(self: Any) -> None:
         original(self)
-        _tell(self, StreamLedger.pause)
+        _tell(self, _pause)
 
     return pause_writing
 
@@ -41,6 +42,16 @@ def _lost(original: Any) -> Any:
     return connection_lost
 
 
+def _lost_below(original: Any) -> Any:
+    def connection_lost(self: Any, exc: BaseException | None) -> None:
+        _tell(self, _end)
+        # TLS tells the application's protocol later, when the socket is closed.
+        _tell(getattr(self, "_app_protocol", None), _last_word)
+        original(self, exc)
+
+    return connection_lost
+
+
 HOOKS: dict[str, Callable[[Any], Any]] = {
     "pause_writing": _paused,
     "resume_writing": _resumed,
@@ -50,11 +61,32 @@ HOOKS: dict[str, Callable[[Any], Any]] = {
 
 def _tell(protocol: Any, what: Callable[[StreamLedger], None]) -> None:
     for ledger in _ledgers.get(id(protocol), ()):
-        guarded(what, ledger)
+        guarded(_told, ledger, protocol, what)
+
+
+def _told(ledger: StreamLedger, protocol: Any, what: Callable[[StreamLedger], None]) -> None:
+    # A transport may have changed its protocol, and another one have been made where the first one was.
+    now = protocol if ledger.has_drain else ledger.instrument.protocol_of(ledger)
+    if now is protocol or now is None:
+        what(ledger)
+
+
+def _pause(ledger: StreamLedger) -> None:
+    ledger.instrument.paused(ledger)
 
 
 def _end(ledger: StreamLedger) -> None:
     ledger.instrument.ended(ledger)
+
+
+def _last_word(ledger: StreamLedger) -> None:
+    ledger.instrument.last_word(ledger)
+
+
+def _hook(owner: type, name: str, hook: Callable[[Any], Any]) -> None:
+    if (owner, name) not in _hooked:
+        _hooked[owner, name] = Replaced(owner, {name: hook(vars(owner)[name])})
+    _hooked[owner, name].install()
 
 
 def follow(protocol: Any, ledger: StreamLedger) -> None:
@@ -62,15 +94,21 @@ def follow(protocol: Any, ledger: StreamLedger) -> None:
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
+    _hook(SSLProtocol, "connection_lost", _lost_below)
     for name, hook in HOOKS.items():
         owner = next((kind for kind in type(protocol).__mro__ if name in vars(kind)), None)
         if owner is None:
             raise TypeError(f"cannot watch a transport whose protocol, {type(protocol).__qualname__}, has no {name}()")
-        if (owner, name) not in _hooked:
-            _hooked[owner, name] = Replaced(owner, {name: hook(vars(owner)[name])})
-        _hooked[owner, name].install()
+        _hook(owner, name, hook)
     ledger.protocol = id(protocol)
     _ledgers[ledger.protocol] = (*_ledgers.get(ledger.protocol, ()), ledger)
+
+
+def follow_to(protocol: Any, ledger: StreamLedger) -> None:
+    """Tell `ledger` of `protocol` instead of the one before."""
+    leave(ledger)
+    ledger.protocol = id(protocol)
+    follow(protocol, ledger)
 
 
 def leave(ledger: StreamLedger) -> None:

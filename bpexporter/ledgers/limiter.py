@@ -22,14 +22,14 @@ ALARM_SECONDS = 0.05
 class LimiterLedger:
     """What is recorded of one semaphore.
 
-    A release compares the permits in use with `ceiling`, and counts `left` down; where one of them says so, there
-    is a peak to date.
+    A release compares the permits that are free after it with `lowest` and `capacity`, and the acquires so far with
+    `alarm`; where one of them says so, there is a peak to date.
     """
 
     __slots__ = (
         *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "clock"),
         *("acquires", "capacity", "value", "refused_cancelled", "blocked", "waits"),
-        *("ceiling", "left", "interval", "alarm_at", "peaks"),
+        *("exact", "ceiling", "lowest", "alarm", "interval", "alarm_at", "peaks"),
     )
 
     def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float], capacity: int, value: int) -> None:
@@ -40,6 +40,7 @@ class LimiterLedger:
         self.asked = ""
         self.retired = False
         self.clock = clock
+        self.exact = False
         self.restart(bounds=bounds, capacity=capacity, value=value)
 
     def restart(self, *, bounds: tuple[float, ...], capacity: int, value: int) -> None:
@@ -49,8 +50,8 @@ class LimiterLedger:
         self.refused_cancelled = 0
         self.blocked = StallClock()
         self.waits = Durations(bounds)
-        self.ceiling = -1
-        self.left, self.interval, self.alarm_at = 0, 1, self.clock()
+        self.ceiling = self.lowest = -1
+        self.alarm, self.interval, self.alarm_at = 0, 1, self.clock()
         self.peaks = PeakWindow()
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:
@@ -59,19 +60,24 @@ class LimiterLedger:
 
     # Recording: called by the instrument, on the thread of the semaphore's loop --------------------------
 
-    def note_release(self, in_use: int, value: int) -> None:
-        """`in_use` permits were held until now, and there is something to time; `value` are free after it."""
+    def note_release(self, value: int) -> None:
+        """A release left `value` permits free, and there is something to time."""
         now = self.clock()
         if value > self.capacity:  # released more often than acquired, or held since before it was watched
             self.capacity = value
-        if self.left > 0:
+        in_use = self.capacity - value + 1
+        if self.acquires >= self.alarm:
+            self._renew(in_use, now)
+        else:
             self.ceiling = in_use
             self.peaks.add(in_use, now)
-            return
+        self.lowest = self.capacity + 1 - self.ceiling
+
+    def _renew(self, in_use: int, now: float) -> None:
         self.peaks.add(max(self.ceiling, in_use), now)
         brisk = now - self.alarm_at < ALARM_SECONDS
         self.interval = min(self.interval * 2, ALARM_RELEASES) if brisk else max(1, self.interval // 2)
-        self.alarm_at, self.left, self.ceiling = now, self.interval, in_use - 1
+        self.alarm_at, self.alarm, self.ceiling = now, self.acquires + self.interval, in_use - 1
 
     def begin(self, token: object) -> None:
         """An acquire of this `token` waits."""
@@ -100,7 +106,7 @@ class LimiterLedger:
 
     def read(self, value: int | None, now: float) -> LimiterReading:
         """A reading at `now`; `value` permits are free, ``None`` for a semaphore that is gone."""
-        self.left = 0  # the next release dates the peak: whatever comes after is newer than this reading
+        self.alarm = 0  # the next release dates the peak: whatever comes after is newer than this reading
         blocked = self.blocked.read(now)
         gone = value is None
         capacity = 0 if value is None else max(self.capacity, value)

@@ -10,7 +10,19 @@ import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from bpexporter.clocks import BANDS, DEEP, INFINITY, NEVER, Band, PeakWindow, StallClock, Waiting, band_at, bands_of
+from bpexporter.clocks import (
+    BANDS,
+    DEEP,
+    INFINITY,
+    NEVER,
+    PEAK_WINDOW,
+    Band,
+    PeakWindow,
+    StallClock,
+    Waiting,
+    band_at,
+    bands_of,
+)
 from bpexporter.clocks_tracer import ByIdentity, InTurn, Stacked, Tracers
 from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
 from bpexporter.ledgers.readings import QueueReading
@@ -45,7 +57,8 @@ class QueueLedger:
     __slots__ = (
         *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "visible", "clock"),
         *("order", "exact", "fifo", "heap"),
-        *("puts", "goal", "left", "refused_full", "refused_cancelled", "refused_shutdown", "depth", "capacity"),
+        *("puts", "goal", "left", "refused_full", "refused_cancelled", "refused_shutdown"),
+        *("depth", "capacity", "cleared"),
         *("lower", "least", "edge", "height", "room", "ceiling", "alarm", "fresh"),
         *("band", "since", "seconds", "peaks", "interval", "renewal", "alarm_at"),
         *("producers", "idle", "put_waits", "get_waits", "landing_put", "landing_get"),
@@ -86,6 +99,7 @@ class QueueLedger:
         self.goal = self.left = 0
         self.refused_full = self.refused_cancelled = self.refused_shutdown = 0
         self.landing_put = self.landing_get = NEVER
+        self.cleared = 0, now
         self.fresh: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
         self.producers, self.idle = StallClock(), StallClock()
@@ -99,7 +113,7 @@ class QueueLedger:
         self.nonempty_since = now
         self.interval, self.alarm, self.renewal, self.alarm_at = 1, 1, 1, now
         self.ceiling = 0
-        self.retrace(levels.depth, now)
+        self.retrace(levels.depth, now, seen=levels.depth)
         self.armed = True
         self._limit()
 
@@ -114,11 +128,45 @@ class QueueLedger:
 
     # Recording: called by the instrument, on the thread of the queue's loop -----------------------------
 
+    # The two that follow, and their copies in the methods of a queue, make as few calls and loads as can be.
+
+    def rise(self, depth: int) -> None:
+        """A put found `depth` items, and led one band up."""
+        now = self.fresh
+        if now is None:
+            clock = self.clock
+            now = clock()
+        band = self.band
+        self.seconds[band.index] += now - self.since
+        self.since = now
+        self.band = band = band.up
+        self.lower = self.least = self.edge = band.lower
+        self.room = band.room
+        if not depth:
+            self.nonempty_since = now
+
+    def fall(self) -> None:
+        """A get led one band down."""
+        now = self.fresh
+        if now is None:
+            clock = self.clock
+            now = clock()
+        band = self.band
+        self.seconds[band.index] += now - self.since
+        self.since = now
+        self.band = band = band.down
+        self.lower = lower = band.lower
+        self.edge = edge = lower or 1
+        self.least = edge if edge > self.height else self.height + 1
+        if not self.armed:
+            self.room = band.room
+
     def note_put(self, item: object, depth: int, capacity: float) -> None:
         """A put left `depth` items, and there is something to time."""
         now = self.clock() if self.fresh is None else self.fresh
         if depth == 1:
             self.nonempty_since = now
+        self._find_again(depth, 1, now)
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
         if self.armed:
@@ -131,6 +179,7 @@ class QueueLedger:
             self._limit()
             return
         now = self.clock() if self.fresh is None else self.fresh
+        self._find_again(depth, -1, now)
         if depth >= self.ceiling:
             self.ceiling = depth + 1
             self.peaks.add(depth + 1, now)
@@ -147,10 +196,8 @@ class QueueLedger:
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
         now = self.clock()
-        if self.puts - self.gets - depth != self.lost:
-            self.retrace(depth, now)
-        if depth + 1 > self.ceiling:
-            self.peaks.add(depth, now)
+        self._find_again(depth, 0, now)
+        self.peaks.add(depth, now)
         self._place(depth, capacity, now)
         self._limit()
 
@@ -207,19 +254,28 @@ class QueueLedger:
 
     def trace(self, item: object, depth: int, now: float) -> None:
         """Time `item`, which has just gone in."""
-        if self.puts - self.gets - depth != self.lost:
-            self.retrace(depth - 1, now)
         self.tracers.add(item, self.gets, depth, now)
         self.alarm = min(self.alarm, self.tracers.gets)
         self.armed = False
 
-    def retrace(self, depth: int, now: float) -> None:
-        """Items went by other ways: which are still in is not known, but that `depth` are there now."""
+    def left_level(self) -> int:
+        """The level that the last put or get has left."""
+        return self.puts - self.gets - self.lost if self.exact else self.depth
+
+    def _find_again(self, depth: int, step: int, now: float) -> None:
+        """After a put or get (`step` 1 or -1) left `depth` items: had others come or gone by other ways before?"""
+        lost = self.puts - self.gets - depth
+        if lost != self.lost:
+            self.peaks.add(depth - step + lost - self.lost if self.exact else self.depth, now)
+            self.retrace(depth, now, seen=depth - max(step, 0))
+
+    def retrace(self, depth: int, now: float, *, seen: int) -> None:
+        """Which items are still in is not known, but that `depth` are there now, `seen` of them since before."""
         self.tracers: Tracers = TRACERS[self.order]()
         self.starts = self.tracers.starts if isinstance(self.tracers, ByIdentity) else NO_STARTS
         self.lost = self.puts - self.gets - depth
-        if depth:
-            self.tracers.add(None, self.gets, depth, now, known=True)
+        if seen > 0:
+            self.tracers.add(None, self.gets, seen, now, known=True)
             self.alarm = min(self.alarm, self.tracers.gets)
 
     def marked(self, item: object, depth: int) -> None:
@@ -230,8 +286,7 @@ class QueueLedger:
 
     def _traced(self, durations: list[float], depth: int, now: float) -> None:
         if self.puts - self.gets - depth != self.lost:
-            self.retrace(depth, now)
-            return
+            return  # items went by other ways too: who knows which this was
         for duration in durations:
             raw = self.residence.raw
             raw += [duration]
@@ -284,7 +339,7 @@ class QueueLedger:
     def _present(self, levels: Levels, producers: Waiting, idle: Waiting, now: float) -> dict[str, object]:
         depth, capacity, unfinished = levels
         bounded = 0 < capacity < INFINITY
-        peak = max(depth, self.peaks.read(now))
+        peak = max(depth, self.peaks.read(now), self._left(depth, now))
         return {
             "members": 1,
             "unbounded_members": int(not bounded),
@@ -298,6 +353,16 @@ class QueueLedger:
             "oldest_item_age_seconds": self.oldest_age(depth, now),
             "unfinished_tasks": unfinished,
         }
+
+    def _left(self, depth: int, now: float) -> int:
+        # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
+        # has been there since. It is dated from the first reading that finds it so.
+        left = self.left_level()
+        if not self.exact or left <= depth:
+            return 0
+        if self.cleared[0] != left:
+            self.cleared = left, now
+        return left if now - self.cleared[1] <= PEAK_WINDOW else 0
 
     def oldest_age(self, depth: int | None, now: float) -> float:
         """Age in seconds of the item longest known to be waiting; 0 when none is known."""

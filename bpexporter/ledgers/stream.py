@@ -51,7 +51,7 @@ class StreamLedger:
     __slots__ = (
         *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "clock", "bounds"),
         *("drains", "written", "unheeded_writes", "unheeded_bytes", "has_drain", "counts_bytes"),
-        *("paused", "blocked", "pauses", "waits", "size", "limit", "trusted", "protocol"),
+        *("paused", "blocked", "pauses", "waits", "size", "limit", "trusted", "protocol", "direct", "selecting"),
         *("top", "top_at", "peaks", "kernel", "lost"),
     )
 
@@ -70,6 +70,8 @@ class StreamLedger:
         self.paused = self.lost = False
         self.size, self.limit = 0, 0
         self.trusted = False  # whether the transport is one whose methods any thread may call
+        self.selecting: type | None = None  # its class, where that shows whether anything waits in the buffer
+        self.direct = False  # whether drain() is one that we know
         self.protocol = 0  # id() of the protocol that is told of pauses
         self.restart()
 
@@ -133,6 +135,12 @@ class StreamLedger:
         """The drain of this `token` was cancelled, or has failed."""
         if self.blocked is not None:
             self.blocked.end(token, self.clock())
+
+    def give_up(self, now: float) -> None:
+        """Nobody waits any more as far as is known: what is recorded ends here, and would else count for ever."""
+        blocked = self.blocked or NOBODY
+        for token in list(blocked.waiting.copy()):
+            blocked.end(token, now)
 
     def drained(self, token: object) -> None:
         """The drain of this `token` is completed."""
