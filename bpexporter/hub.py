@@ -368,10 +368,11 @@ class Hub:
 # Called before each reading, on the thread that reads.
 before_reading: list[Callable[[], None]] = []
 
-_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
+_hubs: Any = weakref.WeakSet()
 default_hub = Hub()
 
 
 def all_hubs() -> list[Hub]:
     """Every hub that is alive."""
-    return list(_hubs)
+    # To iterate over a set to which another thread adds fails; to copy it does not.
+    return [hub for hub in (reference() for reference in _hubs.data.copy()) if hub is not None]
