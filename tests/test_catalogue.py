@@ -266,7 +266,7 @@ def parts_of(value):
 @settings(max_examples=25)
 @given(data=st.data())
 def test_no_counted_second_is_taken_back(subject, data):
-    """Counted seconds are at least those that were shown, part by part; all else, and what is unknown, is as it was read."""
+    """Counted seconds are at least those that were shown, part by part; all else is as it was read, unknown or not."""
     before, now = (data.draw(readings(subject, numbers=st.integers(0, 9))) for _ in range(2))
     kept = at_least(subject, now, seconds(subject, before))
     counted = {metric.field for metric in metrics_of(subject) if (metric.kind, metric.unit) == ("counter", "seconds")}
