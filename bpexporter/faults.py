@@ -32,12 +32,13 @@ class Faults:
         key = f"{where}: {type(error).__name__}"
         if key not in self._seen and len(self._seen) < 100:
             self._seen.add(key)
-            self._log(error, where)
+            self.warn("bpexporter could not record (%s): %r", where, error)
 
-    def _log(self, error: BaseException, where: str) -> None:
+    def warn(self, text: str, *values: object) -> None:
+        """Write a line to the log; a filter or a handler of the application's that raises is only counted."""
         try:
-            logger.warning("bpexporter could not record (%s): %r", where, error)
-        except Exception:  # a filter or a handler of the application's, which it is not to hear of from a queue
+            logger.warning(text, *values)
+        except Exception:
             self.count += 1
 
     def reset(self) -> None:

@@ -6,7 +6,6 @@ ledger of the dead in a list, and the next `watch()` or reading folds it into it
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import weakref
@@ -20,8 +19,6 @@ from bpexporter.clocks import PeakWindow
 from bpexporter.faults import faults
 from bpexporter.histogram import DEFAULT_BUCKETS, checked_buckets
 from bpexporter.ledgers.readings import LimiterReading, LoopReading, QueueReading, StreamReading
-
-logger = logging.getLogger("bpexporter")
 
 OTHER_NAME = "__other__"
 # One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
@@ -252,7 +249,7 @@ class Hub:
         names = self._names[kind]
         if name not in names and len(names) - (OTHER_NAME in names) >= self._max_names:
             if not self._folded[kind]:
-                logger.warning(
+                faults.warn(
                     "bpexporter: over %d %s names; further ones are counted as %s (the first is %r)",
                     self._max_names, kind, OTHER_NAME, name[:100],
                 )  # fmt: skip
@@ -368,10 +365,11 @@ class Hub:
 # Called before each reading, on the thread that reads.
 before_reading: list[Callable[[], None]] = []
 
-_hubs: weakref.WeakSet[Hub] = weakref.WeakSet()
+_hubs: Any = weakref.WeakSet()
 default_hub = Hub()
 
 
 def all_hubs() -> list[Hub]:
     """Every hub that is alive."""
-    return list(_hubs)
+    # To iterate over a set to which another thread adds fails; to copy it does not.
+    return [hub for hub in (reference() for reference in _hubs.data.copy()) if hub is not None]

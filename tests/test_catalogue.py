@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from readings import readings
 
 import bpexporter
-from bpexporter.catalogue import METRICS, READINGS, RESOURCES, Metric, merge, metrics_of
+from bpexporter.catalogue import METRICS, READINGS, RESOURCES, Metric, at_least, merge, metrics_of, seconds
 from bpexporter.histogram import HistogramReading
 
 PACKAGE = Path(bpexporter.__file__).parent
@@ -255,3 +255,24 @@ def test_one_reading_is_merged_into_itself(subject, data):
     """A name with one member shows what the member shows."""
     made = data.draw(readings(subject))
     assert merge(subject, [made]) == made
+
+
+def parts_of(value):
+    """The numbers of a field: each part of one that is split."""
+    return value if isinstance(value, tuple) else (value,)
+
+
+@pytest.mark.parametrize("subject", READINGS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_no_counted_second_is_taken_back(subject, data):
+    """Counted seconds are at least those that were shown, part by part; all else is as it was read, unknown or not."""
+    before, now = (data.draw(readings(subject, numbers=st.integers(0, 9))) for _ in range(2))
+    kept = at_least(subject, now, seconds(subject, before))
+    counted = {metric.field for metric in metrics_of(subject) if (metric.kind, metric.unit) == ("counter", "seconds")}
+    for field, found in kept._asdict().items():
+        read, shown = getattr(now, field), getattr(before, field)
+        if field not in counted or read is None or shown is None:
+            assert found == read
+        else:
+            assert parts_of(found) == tuple(map(max, parts_of(read), parts_of(shown)))

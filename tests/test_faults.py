@@ -1,10 +1,11 @@
 """Errors of our own: counted, logged once a kind, and swallowed, unless somebody asks for them."""
 
+import asyncio
 import logging
 
 import pytest
 
-from bpexporter import Hub
+from bpexporter import Hub, unwatch, watch
 from bpexporter.faults import Faults, faults
 
 
@@ -113,21 +114,34 @@ def test_an_error_without_a_text_is_swallowed(caplog, monkeypatch):
     assert own.count == 1
 
 
-@pytest.mark.usefixtures("quiet")
-def test_a_logger_that_fails_reaches_nobody():
-    """A filter or a handler of the application's that raises is counted too, and makes no exception of a fault."""
+@pytest.fixture
+def failing_log():
+    """A filter of the application's that raises."""
 
     def fails(record):
         raise RuntimeError("a filter of the application's")
 
     logger = logging.getLogger("bpexporter")
     logger.addFilter(fails)
-    try:
-        own = Faults()
-        own.swallow(ValueError("no"), "here")
-    finally:
-        logger.removeFilter(fails)
+    yield
+    logger.removeFilter(fails)
+
+
+@pytest.mark.usefixtures("quiet", "failing_log")
+def test_a_logger_that_fails_reaches_nobody():
+    """A filter or a handler of the application's that raises is counted too, and makes no exception of a fault."""
+    own = Faults()
+    own.swallow(ValueError("no"), "here")
     assert own.count == 2
+
+
+@pytest.mark.usefixtures("quiet", "failing_log")
+def test_a_logger_that_fails_does_not_fail_watch():
+    """A queue whose name is one too many is watched and can be unwatched, also where that cannot be logged."""
+    hub = Hub(max_names=1)
+    first, second = watch(asyncio.Queue(), "a", hub=hub), watch(asyncio.Queue(), "b", hub=hub)
+    assert {name: one.members for name, one in hub.snapshot().queues.items()} == {"a": 1, "__other__": 1}
+    assert unwatch(second) is second is not first
 
 
 @pytest.mark.usefixtures("quiet")

@@ -97,8 +97,9 @@ def test_what_is_brief_is_not_kept():
     assert read(made, 1_000) == HistogramReading(BOUNDS, (1_000, 0, 0, 0), 500)
 
 
-def test_threads_that_read_lose_nothing():
-    """Two readers and a feeder at once: in the end each duration was counted once, and its seconds too."""
+def test_threads_that_read_lose_nothing(monkeypatch):
+    """Two readers and a feeder that sorts, too: in the end each duration was counted once, and its seconds too."""
+    monkeypatch.setattr("bpexporter.histogram.RAW_LIMIT", 1)
     made, stop = Durations((0.5, 1.5)), threading.Event()
 
     def settle():
@@ -119,6 +120,25 @@ def test_threads_that_read_lose_nothing():
             one.join(10)
         sys.setswitchinterval(before)
     assert read(made, 0) == HistogramReading((0.5, 1.5), (0, 15_000, 15_000), 45_000)
+
+
+class Interrupted(float):
+    """A duration during whose addition another thread comes in between."""
+
+    def __radd__(self, other):
+        self.between()
+        return other + float(self)
+
+
+def test_who_sorts_while_another_does_leaves_it_for_later():
+    """A reader that comes into the middle of a sorting neither waits for ever nor takes away from its totals."""
+    made, late = Durations(BOUNDS), []
+    first = Interrupted(2.0)
+    first.between = lambda: late.append((made.feed(0.75), made.sort()))
+    made.feed(first)
+    assert made.sort()
+    assert late == [(None, False)]
+    assert read(made, 0) == HistogramReading(BOUNDS, (0, 1, 1, 0), 2.75)
 
 
 # Adding up -----------------------------------------------------------------------------------------------

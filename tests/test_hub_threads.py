@@ -11,6 +11,7 @@ import pytest
 from fake_clock import Clock
 
 from bpexporter import Hub, unwatch, watch
+from bpexporter.hub import all_hubs
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 
@@ -98,6 +99,26 @@ def test_names_from_several_threads_are_bounded_exactly():
     found = hub.snapshot()
     assert len(found.queues) == 11
     assert (found.queues["__other__"].members, found.kinds["itself"][""].folded_names[0]) == (70, 70)
+
+
+@pytest.mark.usefixtures("often")
+def test_hubs_may_be_made_while_others_are_looked_for():
+    """unwatch() looks into every hub, also while another thread makes and drops some."""
+    hub, stop, seen = Hub(), threading.Event(), []
+
+    def work(number):
+        if number:
+            while not stop.is_set():
+                seen.append(len([Hub() for _ in range(20)]))
+            return
+        try:
+            for _ in range(20_000):
+                assert hub in all_hubs()
+        finally:
+            stop.set()
+
+    assert in_threads(work, 2) == []
+    assert seen
 
 
 def test_a_hub_is_read_while_its_lock_holder_collects_garbage():
