@@ -20,7 +20,7 @@ from bpexporter.auto_places import Place, place_of, place_of_writer
 from bpexporter.auto_settings import Patterns, Settings, settings
 from bpexporter.faults import faults
 from bpexporter.hub import Hub
-from bpexporter.watching import OWN_THREADS, unwatch_all, watch_automatically
+from bpexporter.watching import OWN_THREADS, unwatch, unwatch_all, watch_automatically
 
 # Whose constructors are replaced, and how the place of such an object is found.
 PLACES: dict[type, Callable[[object, FrameType | None], Place | None]] = {
@@ -92,9 +92,10 @@ def _hook(kind: type) -> None:
     @functools.wraps(original)
     def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        if _now is not None:
+        chosen = _now
+        if chosen is not None:
             try:
-                _made(self, find(self, sys._getframe(1)), _now)
+                _made(self, find(self, sys._getframe(1)), chosen)
             except Exception as error:
                 faults.swallow(error, "a new object")
 
@@ -110,6 +111,8 @@ def _made(obj: object, place: Place | None, chosen: Settings) -> None:
         name = _named(chosen.naming, obj, place.name)
     if name is not None:
         watch_automatically(obj, name, chosen.hub)
+        if _now is None:  # another thread has uninstalled meanwhile
+            unwatch(obj)
 
 
 def _named(naming: Callable[..., str | None], obj: object, name: str) -> str | None:

@@ -165,7 +165,8 @@ def _shorten_traceback() -> None:
 def _say_both(failed: BaseException, error: BaseException) -> None:
     """What the interpreter says where the hook that should report `error` has `failed`."""
     for head, one in (("Error in sys.excepthook:", failed), ("\nOriginal exception was:", error)):
-        print(head, file=sys.stderr, flush=True)
+        if sys.stderr is not None:
+            print(head, file=sys.stderr, flush=True)
         traceback = beyond_ours(one.__traceback__)
         sys.__excepthook__(type(one), one.with_traceback(traceback), traceback)
 

@@ -119,6 +119,7 @@ def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
 
 def say(line: str, code: int) -> int:
     """`line` on stderr, where there is one; `code`."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(f"bpexporter: {line}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:  # else print() takes stdout, which is the program's
+            print(f"bpexporter: {line}", file=sys.stderr, flush=True)
     return code

@@ -113,11 +113,11 @@ class Trigger:
     def _deliver(self, stall: Stall) -> None:
         try:
             self._call(stall)
-        except Exception as error:
+        except BaseException as error:  # sys.exit() would end the thread that looks, and all other triggers with it
             told(error)
 
 
-def told(error: Exception) -> None:
+def told(error: BaseException) -> None:
     """An error of the application's callback: counted with ours and logged; no look depends on it."""
     faults.count += 1
     logger.error("bpexporter: the callback of on_stall() failed", exc_info=error)

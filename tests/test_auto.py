@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 import bpexporter
+from bpexporter import auto
+from bpexporter.faults import faults
 from bpexporter.functions import fitted
 
 CONSTRUCTORS = {kind: vars(kind)["__init__"] for kind in (asyncio.Queue, asyncio.Semaphore, asyncio.StreamWriter)}
@@ -77,6 +79,40 @@ def test_a_subclass_that_is_not_ready_yet(hub):
     queue.put_nowait(1)
     (reading,) = hub.snapshot().queues.values()
     assert (reading.puts, reading.depth_items) == (1, 1)
+
+
+def test_a_class_of_a_class_that_answers_nothing(hub):
+    """What a metaclass does is not asked for: neither its own objects nor those of others are lost."""
+
+    class Silent(type):
+        def __getattribute__(cls, name: str) -> object:
+            if name in ("__dict__", "__mro__", "__qualname__"):
+                raise LookupError(name)
+            return super().__getattribute__(name)
+
+    class Own(Queue, metaclass=Silent):
+        def __getattr__(self, name: str) -> object:
+            raise AttributeError(name)
+
+    bpexporter.install(hub=hub)
+    plain, own = Queue(), Own()
+    plain.put_nowait(1)
+    own.put_nowait(1)
+    place = "test_auto.test_a_class_of_a_class_that_answers_nothing"
+    assert names(hub) == [f"{place}:plain", f"{place}:own"]
+
+
+def test_uninstall_by_another_thread_while_an_object_is_made(hub, monkeypatch):
+    """No error is counted, and the object is not left behind as one that is watched."""
+    bpexporter.install(hub=hub)
+    find = auto.PLACES[asyncio.Queue]
+    monkeypatch.setitem(auto.PLACES, asyncio.Queue, lambda *given: bpexporter.uninstall() or find(*given))
+    bpexporter.uninstall()
+    bpexporter.install(hub=hub)
+    before = faults.count
+    jobs = Queue()
+    assert (bpexporter.watching.ledger_of(jobs), faults.count) == (None, before)
+    assert "bpexporter" not in inspect.getfile(Queue.put)
 
 
 def test_uninstall_puts_everything_back(hub):

@@ -260,6 +260,17 @@ def test_bad_words_and_settings_exit_2(words, environment, told, tmp_path):
     assert told in done.stderr
 
 
+def test_nothing_of_ours_comes_on_stdout(tmp_path):
+    """Where stderr is closed, as a daemon's may be, our line is not said at all."""
+    (tmp_path / "p.py").write_text("print('here')")
+    words = [sys.executable, "-m", "bpexporter", "run", "--port", "0", "p.py"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *words], cwd=tmp_path, env=env, stdout=-1, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, b"here\n")
+
+
 def test_flags_before_environment(tmp_path):
     """What a flag says holds, else what the environment says."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

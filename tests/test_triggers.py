@@ -159,15 +159,20 @@ async def test_an_object_that_is_gone_ends_its_trigger(clock, hub, by_hand):
     assert not trigger.active
 
 
-async def test_an_error_of_the_callback(stalled, clock, hub, by_hand, caplog):
-    """What the callback raises is logged and counted, and the trigger goes on."""
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+async def test_an_error_of_the_callback(stalled, clock, hub, by_hand, caplog, error):
+    """What the callback raises, `sys.exit()` too, is logged and counted, and the trigger goes on."""
+
+    def fail() -> None:
+        raise error
+
     before = faults.count
-    trigger = bpexporter.on_stall(stalled, call=lambda: 1 / 0)
+    trigger = bpexporter.on_stall(stalled, call=fail)
     trigger.look(clock())
     with caplog.at_level(logging.ERROR, "bpexporter"):
         looks(trigger, clock, 2.1)
     assert (trigger.fired, faults.count - before, len(caplog.records)) == (2, 2, 2)
-    assert "ZeroDivisionError" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 @pytest.fixture

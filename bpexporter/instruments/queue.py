@@ -13,7 +13,7 @@ from bpexporter.instruments.queue_calling import calling
 from bpexporter.instruments.queue_methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
 from bpexporter.instruments.queue_recording import depth_of, record_get, record_put
-from bpexporter.instruments.replacing import ATTRIBUTE, Replaced, own
+from bpexporter.instruments.replacing import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.ledgers.queue import OTHER, Levels, QueueLedger, finite
 from bpexporter.ledgers.readings import QueueReading
 
@@ -34,7 +34,7 @@ HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_
 
 def order_of(kind: type) -> int:
     """In which order a queue of this class gives its items out."""
-    base = next((base for base in kind.__mro__ if base in ORDERS), None)
+    base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
     if base is None or any(getattr(kind, name) is not getattr(base, name) for name in ORDERING):
         return OTHER
     return ORDERS[base]
@@ -54,8 +54,9 @@ self_less = object()  # never a method
 
 def is_visible(kind: type) -> bool:
     """Whether the levels of such a queue can be read from any thread without running its own code."""
-    classes = kind.__mro__[: kind.__mro__.index(asyncio.Queue)]
-    return not any(name in vars(one) for one in classes if one not in ORDERS for name in HIDING)
+    classes = BASES.__get__(kind)
+    classes = classes[: classes.index(asyncio.Queue)]
+    return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
 
 
 def first_depth(queue: Any) -> int:

@@ -11,6 +11,8 @@ from bpexporter.faults import faults
 ATTRIBUTE = "_bpexporter_ledger"
 HOOK = "__init_subclass__"
 ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
+# Of a class, whatever its metaclass makes of the question.
+NAMES, BASES = type.__dict__["__dict__"], type.__dict__["__mro__"]
 SEEN = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__")
 
 
@@ -35,7 +37,8 @@ def own(obj: Any, name: str) -> Any:
     No object is ever asked for its `__dict__`: that would cost it its inline values, and make each further use of it
     half as slow again.
     """
-    kept = next((vars(base)[name] for base in type(obj).__mro__ if name in vars(base)), None)
+    names = [NAMES.__get__(base) for base in BASES.__get__(type(obj))]
+    kept = next((one[name] for one in names if name in one), None)
     if hasattr(type(kept), "__get__"):
         return None
     try:
@@ -107,12 +110,13 @@ class Replaced:
 
     def _shield_all(self) -> None:
         for kind in subclasses(self.owner):
-            self._shield(kind)
+            guarded(self._shield, kind)
         if HOOK not in vars(self.owner):
             type.__setattr__(self.owner, HOOK, self.hook)
 
     def _shield(self, kind: type) -> None:
         # Keeps our look for a ledger from a host's own `__getattr__`, which might answer with another object's.
-        if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(vars(kind)) and ATTRIBUTE not in vars(kind):
+        names = NAMES.__get__(kind)
+        if not ATTRIBUTES_OF_ITS_OWN.isdisjoint(names) and ATTRIBUTE not in names:
             type.__setattr__(kind, ATTRIBUTE, None)
             self._shielded.add(kind)
