@@ -704,7 +704,7 @@ def test_an_end_with_blocked_callers_is_clean(how, serving):
     """The process ends at once and without a word, and told the truth of its callers before."""
     out, errors, code = run(serving + BLOCKED[how])
     assert (out, code) == (EXPECTED[how], 0)
-    # asyncio itself tells of a loop that is not closed, and of coroutines that nobody finished: a bare queue does so too
+    # asyncio itself tells of a loop that is not closed, and of coroutines that nobody finished, of bare queues too
     told = errors.count("RuntimeError: Event loop is closed")
     assert (errors.count("Traceback"), told <= 3 * how.startswith("left behind")) == (told, True)
 
