@@ -271,3 +271,19 @@ def test_error_of_ours_lets_the_handler_begin(hub, monkeypatch):
     served = bpexporter.watched_handler(lambda reader, writer: (reader, writer), "echo", hub=hub)
     assert served("reader", "no writer") == ("reader", "no writer")
     assert faults.count == before + 1
+
+
+async def test_name_takes_the_place_of_one_found(hub):
+    """Where everything is watched already, what is asked for is the only name, and nothing is counted twice."""
+    bpexporter.install(hub=hub)
+    try:
+        async with await asyncio.start_server(
+            bpexporter.watched_handler(answer, "echo", hub=hub), "127.0.0.1", 0
+        ) as it:
+            connecting = asyncio.open_connection(*it.sockets[0].getsockname())
+            reader, writer = await bpexporter.watched_connection(connecting, "up", hub=hub)
+            assert await reader.read() == b"well\n"
+            await closed(writer)
+        assert {name: stream.written_bytes for name, stream in hub.snapshot().streams.items()} == {"echo": 5, "up": 0}
+    finally:
+        bpexporter.uninstall()
