@@ -95,7 +95,7 @@ def main_module(path: str, loader: Any) -> ModuleType:
     module = ModuleType("__main__")
     module.__dict__.update(__builtins__=sys.modules["builtins"], __cached__=None, __file__=path, __loader__=loader)
     if sys.version_info < (3, 14):  # from then on they are made when they are asked for
-        module.__dict__["__annotations__"] = {}
+        module.__dict__.update(__annotations__={})
     return module
 
 
