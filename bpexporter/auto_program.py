@@ -62,7 +62,7 @@ def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
         path.open("rb").close()  # where there is no such file, nothing is changed
         sys.argv[:] = [script, *arguments]
         search_first(str(path.resolve().parent))
-        main = main_module(full)
+        main = main_module(full, importlib.machinery.SourceFileLoader("__main__", full))
         as_main(main)
         return lambda: exec(compiled(path, full), main.__dict__)
     sys.argv[:] = [script, *arguments]
@@ -76,11 +76,7 @@ def prepared_input(arguments: list[str]) -> Callable[[], Any]:
     """What runs the program that stdin says."""
     sys.argv[:] = ["-", *arguments]
     search_first("")
-    main = ModuleType("__main__")
-    loader = importlib.machinery.BuiltinImporter
-    main.__dict__.update(
-        __builtins__=sys.modules["builtins"], __file__="<stdin>", __loader__=loader, __annotations__={}
-    )
+    main = main_module("<stdin>", importlib.machinery.BuiltinImporter)
     as_main(main)
     return lambda: exec(compile(sys.stdin.buffer.read(), "<stdin>", "exec", dont_inherit=True), main.__dict__)
 
@@ -94,16 +90,12 @@ def compiled(path: Path, name: str) -> CodeType:
     return compile(path.read_bytes(), name, "exec", dont_inherit=True)
 
 
-def main_module(path: str) -> ModuleType:
+def main_module(path: str, loader: Any) -> ModuleType:
     """A module as ``__main__`` is where a script is run."""
     module = ModuleType("__main__")
-    module.__dict__.update(
-        __builtins__=sys.modules["builtins"],
-        __cached__=None,
-        __file__=path,
-        __loader__=importlib.machinery.SourceFileLoader("__main__", path),
-        __annotations__={},
-    )
+    module.__dict__.update(__builtins__=sys.modules["builtins"], __cached__=None, __file__=path, __loader__=loader)
+    if sys.version_info < (3, 14):  # from then on they are made when they are asked for
+        module.__dict__.update(__annotations__={})
     return module
 
 

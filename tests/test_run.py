@@ -43,6 +43,11 @@ SCRIPTS = {
         print(sys.argv, sys.path[0], sys.modules["__main__"] is __main__, vars(__main__) is globals())
         print(sorted(name for name in globals() if name.startswith("__")), inspect.getsource(asyncio.run)[:9])
     """,
+    "annotations of the main module": """
+        import __main__, typing
+        number: int = 3
+        print(typing.get_type_hints(__main__))
+    """,
     "arguments that look like ours": "print(sys.argv)",
     "standard input": "print(sys.stdin.read().upper(), input.__name__)",
     "an exception that nobody catches": "def fail():\n    raise ValueError('no')\nfail()",
