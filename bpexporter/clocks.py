@@ -110,10 +110,7 @@ class Band:
 
 def first_depth(capacity: float, share: float) -> int:
     """The lowest depth whose ratio to `capacity` reaches `share`, at least 1."""
-    depth = math.ceil(capacity * share)
-    if (depth - 1) / capacity >= share:  # the product was rounded up past a whole number
-        depth -= 1
-    return max(1, depth)
+    return max(1, math.ceil(capacity * share))
 
 
 def band_starts(capacity: float) -> tuple[int, ...]:

@@ -162,9 +162,17 @@ async def test_tracers_find_their_place_after_a_jump(hub, clock, kind):
     assert residence.sum == residence.total
 
 
-async def test_peak_of_a_level_that_was_cleared_lasts_a_minute(hub, clock):
+class Hooked(asyncio.Queue):
+    """A queue with a behaviour of its own."""
+
+    def _put(self, item):
+        super()._put(item)
+
+
+@pytest.mark.parametrize("kind", [asyncio.Queue, Hooked])
+async def test_peak_of_a_level_that_was_cleared_lasts_a_minute(hub, clock, kind):
     """A level that only a reading can miss is shown for 60 s from the first reading that misses it."""
-    queue = watch(asyncio.Queue(4), "q", hub=hub)
+    queue = watch(kind(4), "q", hub=hub)
     for number in range(4):
         queue.put_nowait(number)
     queue._queue.clear()

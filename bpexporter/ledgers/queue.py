@@ -358,7 +358,7 @@ class QueueLedger:
         # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
         # has been there since. It is dated from the first reading that finds it so.
         left = self.left_level()
-        if not self.exact or left <= depth:
+        if left <= depth:
             return 0
         if self.cleared[0] != self.puts:
             self.cleared = self.puts, now
