@@ -181,8 +181,7 @@ class LimiterInstrument:
 
     def peak(self, ledger: LimiterLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
-        level = max(ledger.ceiling, ledger.peaks.read(now))
-        return level / ledger.capacity if ledger.capacity else None
+        return ledger.peak(now) / ledger.capacity if ledger.capacity else None
 
     def restart(self, ledger: LimiterLedger, now: float) -> None:
         """Count from zero."""

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from bpexporter.clocks import PeakWindow, StallClock
+from bpexporter.clocks import PEAK_WINDOW, PeakWindow, StallClock
 from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
 from bpexporter.ledgers.readings import LimiterReading
 
@@ -28,7 +28,7 @@ class LimiterLedger:
 
     __slots__ = (
         *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "clock"),
-        *("acquires", "capacity", "value", "refused_cancelled", "blocked", "waits"),
+        *("acquires", "capacity", "value", "seen", "refused_cancelled", "blocked", "waits"),
         *("exact", "ceiling", "lowest", "alarm", "interval", "alarm_at", "peaks"),
     )
 
@@ -47,6 +47,7 @@ class LimiterLedger:
         """Count from zero, with the semaphore as it is now."""
         self.acquires = 0
         self.capacity, self.value = capacity, value
+        self.seen = 0, 0.0  # the permits in use at the last reading, and when that was
         self.refused_cancelled = 0
         self.blocked = StallClock()
         self.waits = Durations(bounds)
@@ -111,6 +112,8 @@ class LimiterLedger:
         gone = value is None
         capacity = 0 if value is None else max(self.capacity, value)
         in_use = 0 if value is None else capacity - value
+        if not gone:
+            self.seen = in_use, now
         return LimiterReading(
             members=int(not gone),
             capacity_permits=None if gone else capacity,
@@ -125,6 +128,11 @@ class LimiterLedger:
             longest_block_seconds=blocked.longest,
             refused_acquires=(self.refused_cancelled,),
         )
+
+    def peak(self, now: float) -> float:
+        """Most permits in use in the last 60 s, as far as is known where none of them came back."""
+        seen, at = self.seen
+        return max(self.peaks.read(now), seen if now - at <= PEAK_WINDOW else 0)
 
     def _waits(self) -> HistogramReading:
         waits = self.waits
