@@ -292,8 +292,7 @@ class Walk:
             return None
         function, bound = (second, NULL) if first == NULL else (first, second)
         if text_of(function).rpartition(".")[2] in PASSING and (not names or function == "dict"):
-            if names:
-                self.key = names[arguments.index(VALUE) - len(arguments) + len(names)]
+            self.key = dict(zip(reversed(arguments), reversed(names), strict=False)).get(VALUE, self.key)
             self.stack[-1] = VALUE
             return None
         self.lost = True

@@ -108,6 +108,11 @@ def test_two_on_one_line_have_a_name_each(hub):
     ]
 
 
+def test_a_dictionary_of_two_origins(hub):
+    """Each key of a dictionary names what is under it, whether it comes from another dictionary or from a keyword."""
+    assert made_by("jobs = dict({'a': Queue()}, b=Queue())", hub) == ["app:jobs[a]", "app:jobs[b]"]
+
+
 def test_a_pair_that_a_factory_returns(hub):
     """What a factory returns in a tuple is called what the caller makes of it."""
     assert made_by("def pair(): return Queue(), Queue()\nfirst, second = pair()", hub) == ["app:first", "app:second"]
