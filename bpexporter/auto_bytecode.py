@@ -11,6 +11,7 @@ from __future__ import annotations
 import dis
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
@@ -38,13 +39,19 @@ CALLS = {"CALL": 2, "CALL_KW": 3}
 LAST = {"RETURN_VALUE", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD", "RETURN_CONST"}
 
 
+@lru_cache(maxsize=8)
+def instructions_of(code: CodeType) -> tuple[list[dis.Instruction], list[int]]:
+    """The instructions of `code`, and at which offset each is; kept, for a long function may make many objects."""
+    instructions = list(dis.get_instructions(code))
+    return instructions, [instruction.offset for instruction in instructions]
+
+
 class Walk:
     """The way of one value through the instructions of `code`."""
 
     def __init__(self, code: CodeType, offset: int, inside: int | None) -> None:
         self.code = code
-        self.instructions = list(dis.get_instructions(code))
-        self.offsets = [instruction.offset for instruction in self.instructions]
+        self.instructions, self.offsets = instructions_of(code)
         self.at = max(0, bisect_right(self.offsets, offset) - 1)
         for waits, before in WAITS:
             if self.instructions[self.at].opname == waits and self.instructions[self.at - 1].opname == before:
@@ -285,8 +292,7 @@ class Walk:
             return None
         function, bound = (second, NULL) if first == NULL else (first, second)
         if text_of(function).rpartition(".")[2] in PASSING and (not names or function == "dict"):
-            if names:
-                self.key = names[arguments.index(VALUE) - len(arguments) + len(names)]
+            self.key = dict(zip(reversed(arguments), reversed(names), strict=False)).get(VALUE, self.key)
             self.stack[-1] = VALUE
             return None
         self.lost = True

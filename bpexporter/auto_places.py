@@ -17,7 +17,7 @@ from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from bpexporter.auto_awaiting import awaiting
-from bpexporter.auto_bytecode import target_of
+from bpexporter.auto_bytecode import instructions_of, target_of
 from bpexporter.auto_targets import UNKNOWN, Target
 
 # So many places are kept; a program that has more makes its code as it goes.
@@ -65,6 +65,7 @@ _steps: dict[tuple[int, int, int | None], Step] = {}
 def forget() -> None:
     """Find everything out anew."""
     _steps.clear()
+    instructions_of.cache_clear()
 
 
 def place_of(obj: object, frame: FrameType | None) -> Place | None:

@@ -1,6 +1,7 @@
 """Names that are found by themselves: what is assigned where, read from the code that made the object."""
 
 import asyncio
+import dis
 import socket
 import sys
 import textwrap
@@ -105,6 +106,11 @@ def test_two_on_one_line_have_a_name_each(hub):
         "app:a",
         "app:b",
     ]
+
+
+def test_a_dictionary_of_two_origins(hub):
+    """Each key of a dictionary names what is under it, whether it comes from another dictionary or from a keyword."""
+    assert made_by("jobs = dict({'a': Queue()}, b=Queue())", hub) == ["app:jobs[a]", "app:jobs[b]"]
 
 
 def test_a_pair_that_a_factory_returns(hub):
@@ -302,6 +308,15 @@ def test_the_name_of_a_program(hub):
     notebook = {"__name__": "__main__"}
     found = [auto_places.module_name(one) for one in (by_file, by_module, by_package, notebook)]
     assert found == ["crawl", "app.cli", "app", "__main__"]
+
+
+def test_code_is_read_once(hub, monkeypatch):
+    """A long function that makes many objects is taken apart once, not for each of them."""
+    read = []
+    disassemble = dis.get_instructions
+    monkeypatch.setattr(dis, "get_instructions", lambda code: read.append(code) or disassemble(code))
+    module_of("\n".join(f"jobs{number} = Queue()" for number in range(20)))
+    assert (len(names(hub)), len(read)) == (20, 1)
 
 
 def test_places_are_bounded(hub, monkeypatch):
