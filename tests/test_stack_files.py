@@ -1,5 +1,6 @@
 """The files around the dashboards: each passes its own program, and what they refer to exists."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import yaml
 from needs import needs
 
 from bpexporter import cli
+from grafana.source.alerts import ALERTS
 
 ROOT = Path(__file__).parents[1]
 GRAFANA = ROOT / "grafana"
@@ -88,6 +90,12 @@ def test_the_image_is_built_here(name):
     assert cli.parser().parse_args(service["command"]).port == 9877
 
 
+def test_no_two_services_build_one_image():
+    """Compose builds in parallel, and two builds of one tag collide: each service that builds has a tag of its own."""
+    built = [service["image"] for service in SERVICES.values() if "build" in service]
+    assert len(built) == len(set(built)) == 2
+
+
 def test_grafana_opens_the_overview():
     """Grafana's home is the overview, where the provider finds the dashboards, too."""
     home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
@@ -110,6 +118,15 @@ def test_addresses_agree():
 def test_prometheus_reads_its_configuration():
     """`promtool check config` passes, rules included."""
     assert "2 rule files found" in run(needs("promtool"), "check", "config", str(GRAFANA / "prometheus.yml"))
+
+
+def test_only_alerts_of_ours_are_silenced():
+    """The inhibition holds between alerts of ours: in an Alertmanager with others it would silence what lacks the labels."""
+    (rule,) = yaml.safe_load((GRAFANA / "alertmanager.yml").read_text())["inhibit_rules"]
+    for matchers in (rule["source_matchers"], rule["target_matchers"]):
+        pattern = next(found[1] for text in matchers if (found := re.fullmatch(r'alertname=~"(.*)"', text)))
+        assert all(re.fullmatch(pattern, alert.name) for alert in ALERTS)
+        assert not re.fullmatch(pattern, "NodeDiskFull")
 
 
 def test_alertmanager_reads_its_configuration():
