@@ -8,6 +8,7 @@ that must be seen whole stands in straight lines without a call: there the inter
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -152,7 +153,7 @@ class PeakWindow:
 
     def __init__(self) -> None:
         # Ascending in time, descending in level: what is lower and older can never be the peak again.
-        self.levels: list[tuple[float, float]] = []
+        self.levels: Sequence[tuple[float, float]] = ()
 
     def add(self, level: float, now: float) -> None:
         """`level` was left at `now`."""

@@ -32,11 +32,11 @@ class InTurn:
     __slots__ = ("marks",)
 
     def __init__(self) -> None:
-        self.marks: list[Mark] = []
+        self.marks: tuple[Mark, ...] = ()
 
     def add(self, item: object, gets: int, depth: int, now: float, *, known: bool = False) -> None:
         """`item`, the last of `depth`, is timed from `now` on."""
-        marks = [*self.marks, Mark(gets + depth, now, known)]
+        marks = (*self.marks, Mark(gets + depth, now, known))
         self.marks = marks if len(marks) <= MOST else marks[::2]
 
     def out(self, gets: int, depth: int, now: float) -> list[float]:
@@ -66,11 +66,11 @@ class Stacked:
     __slots__ = ("marks",)
 
     def __init__(self) -> None:
-        self.marks: list[Mark] = []
+        self.marks: tuple[Mark, ...] = ()
 
     def add(self, item: object, gets: int, depth: int, now: float, *, known: bool = False) -> None:
         """`item`, the topmost of `depth`, is timed from `now` on."""
-        self.marks = [*self.marks[: MOST - 1], Mark(depth, now, known)]
+        self.marks = (*self.marks[: MOST - 1], Mark(depth, now, known))
 
     def out(self, gets: int, depth: int, now: float) -> list[float]:
         """The seconds of those that are out by now."""

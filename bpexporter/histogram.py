@@ -88,7 +88,7 @@ class Durations:
         # their number; the feeding path adds their seconds to `briefly` and keeps nothing.
         self.brief = bounds[0]
         self.briefly = 0.0
-        self.raw: list[float] = []
+        self.raw: list[float] | tuple[()] = ()
         self.counts: list[int] | None = None
         self.total = 0.0
         self.busy = False
@@ -98,15 +98,15 @@ class Durations:
         if self.busy:
             return False
         self.busy = True
-        batch, self.raw = self.raw, []
+        batch, self.raw = self.raw, ()
         try:
             self._add(batch)
         finally:
             self.busy = False
         return True
 
-    def _add(self, batch: list[float]) -> None:
-        batch.sort()
+    def _add(self, raw: list[float] | tuple[()]) -> None:
+        batch = sorted(raw)
         if self.counts is None:
             self.counts = [0] * (len(self.bounds) + 1)
         below = 0
@@ -120,13 +120,21 @@ class Durations:
         self.total += sum(batch)
 
     def feed(self, duration: float) -> None:
-        """A duration more. Ends without a call: what the caller does next is seen together with it."""
-        if len(self.raw) >= RAW_LIMIT:
-            self.sort()
+        """A duration more. What the caller does next, if that is no call, is seen together with it."""
         if duration <= self.brief:
             self.briefly += duration
         else:
+            self.keep(duration)
+
+    def keep(self, duration: float) -> None:
+        """A duration more that is to be sorted, however brief."""
+        if len(self.raw) >= RAW_LIMIT:
+            self.sort()
+        # From here on without a call: a reader takes away what is raw at any other moment.
+        if self.raw:
             self.raw += [duration]
+        else:
+            self.raw = [duration]
 
     def fed(self) -> int:
         """How many durations over the first bucket were fed so far."""

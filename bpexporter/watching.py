@@ -9,7 +9,6 @@ import math
 import os
 import sys
 import threading
-import weakref
 from asyncio.events import _get_running_loop
 from collections import Counter
 from typing import Any, TypeVar
@@ -172,18 +171,18 @@ def _release(obj: object, ledger: Any, instrument: Any) -> None:
 
 # Loops that own something watched -------------------------------------------------------------------------
 
-# Ledgers of objects made outside every loop: asyncio binds them to one when somebody first waits in them.
-_loopless: weakref.WeakSet[Any] = weakref.WeakSet()
 # Threads of our own, by their ident: what runs there is not the application's.
 OWN_THREADS: set[int] = set()
+# What may be made outside every loop; it is bound to one when somebody first waits in it.
+BOUND_LATER = (QueueInstrument.kind, LimiterInstrument.kind)
 
 
 def _find_loop(obj: object, ledger: Any, home: Hub) -> None:
     try:
         loop = _get_running_loop()
-        if loop is None:
-            _loopless.add(ledger)
-        else:
+        if loop is None and ledger.instrument.kind in BOUND_LATER:
+            ledger.loopless = True
+        elif loop is not None:
             _watch_loop(loop, threading.get_ident(), home)
     except Exception as error:
         faults.swallow(error, "finding a loop")
@@ -196,15 +195,14 @@ def _watch_loop(loop: Any, ident: int | None, home: Hub) -> None:
 
 def find_loops() -> None:
     """Watch the loops to which objects made outside every loop have been bound since."""
-    if not _loopless:
-        return
-    with _lock:
-        for ledger in list(_loopless):
-            obj = ledger.owner() if ledger.owner is not None else None
-            loop = own(obj, "_loop")
-            if loop is not None and not ledger.retired:
-                _loopless.discard(ledger)
-                _bound(loop, ledger.home.hub)
+    for hub in hubs.all_hubs():
+        for ledger in [one for kind in BOUND_LATER for one in hub.members(kind) if one.loopless]:
+            with _lock:
+                obj = ledger.owner() if ledger.owner is not None else None
+                loop = own(obj, "_loop")
+                if loop is not None and not ledger.retired:
+                    ledger.loopless = False
+                    _bound(loop, hub)
 
 
 def _bound(loop: Any, home: Hub) -> None:

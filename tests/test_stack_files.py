@@ -121,7 +121,7 @@ def test_prometheus_reads_its_configuration():
 
 
 def test_only_alerts_of_ours_are_silenced():
-    """The inhibition holds between alerts of ours: in an Alertmanager with others it would silence what lacks the labels."""
+    """The inhibition holds between alerts of ours: with others it would silence what lacks the labels."""
     (rule,) = yaml.safe_load((GRAFANA / "alertmanager.yml").read_text())["inhibit_rules"]
     for matchers in (rule["source_matchers"], rule["target_matchers"]):
         pattern = next(found[1] for text in matchers if (found := re.fullmatch(r'alertname=~"(.*)"', text)))

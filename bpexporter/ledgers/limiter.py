@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bpexporter.clocks import PEAK_WINDOW, PeakWindow, StallClock
-from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
+from bpexporter.histogram import Durations, HistogramReading
 from bpexporter.ledgers.readings import LimiterReading
 
 # The clock is read at least once in so many releases, so that a peak can be dated; a reading asks for one too.
@@ -27,7 +27,7 @@ class LimiterLedger:
     """
 
     __slots__ = (
-        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "clock"),
+        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "loopless", "clock"),
         *("acquires", "capacity", "value", "seen", "refused_cancelled", "blocked", "waits"),
         *("exact", "ceiling", "lowest", "alarm", "interval", "alarm_at", "peaks"),
     )
@@ -38,7 +38,7 @@ class LimiterLedger:
         self.index = 0  # its place among the members of its name
         self.instrument: Any = None
         self.asked = ""
-        self.retired = False
+        self.retired = self.loopless = False
         self.clock = clock
         self.exact = False
         self.restart(bounds=bounds, capacity=capacity, value=value)
@@ -91,17 +91,8 @@ class LimiterLedger:
 
     def acquired(self, token: object) -> None:
         """The acquire of this `token` has its permit."""
-        waited = self.blocked.end(token, self.clock())
-        raw = self.waits.raw
-        if waited <= self.waits.brief:
-            self.waits.briefly += waited
-            self.acquires += 1
-        else:
-            # In one line, so that no reader sees the one without the other.
-            raw += (waited,)
-            self.acquires += 1
-            if len(raw) > RAW_LIMIT:
-                self.waits.sort()
+        self.waits.feed(self.blocked.end(token, self.clock()))
+        self.acquires += 1
 
     # Reading ------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from bpexporter.clocks import INFINITY
 from bpexporter.faults import faults
-from bpexporter.histogram import RAW_LIMIT, Durations
+from bpexporter.histogram import Durations
 from bpexporter.ledgers.readings import LoopReading
 
 # Seconds between two beats. In a loop that works a beat takes 30 to 60 microseconds; to wake up a loop that sleeps
@@ -92,10 +92,7 @@ class LoopLedger:
         if self.due == INFINITY or (before is not None and self.run != before):
             return 0.0  # what passed between two runs was nobody's to wait for
         lag = max(0.0, now - self.due)
-        raw = self.lags.raw
-        raw += [lag]
-        if len(raw) > RAW_LIMIT:
-            self.lags.sort()
+        self.lags.keep(lag)
         if lag > PUNCTUAL:
             self.stalled, self.due = self.stalled + lag, now
         return lag

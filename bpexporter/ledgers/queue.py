@@ -24,7 +24,7 @@ from bpexporter.clocks import (
     bands_of,
 )
 from bpexporter.clocks_tracer import ByIdentity, InTurn, Stacked, Tracers
-from bpexporter.histogram import RAW_LIMIT, Durations, HistogramReading
+from bpexporter.histogram import Durations, HistogramReading
 from bpexporter.ledgers.readings import QueueReading
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
@@ -36,6 +36,7 @@ ALARM_SECONDS = 0.05
 
 FIFO, LIFO, HEAP, OTHER = range(4)
 TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
+NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and when
 NO_STARTS: dict[int, float] = {}  # of an order whose items are not told by their identity
 
 
@@ -55,7 +56,7 @@ class QueueLedger:
     """
 
     __slots__ = (
-        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "visible", "clock"),
+        *("__weakref__", "owner", "home", "index", "instrument", "asked", "retired", "loopless", "visible", "clock"),
         *("order", "exact", "fifo", "heap"),
         *("puts", "goal", "left", "refused_full", "refused_cancelled", "refused_shutdown"),
         *("depth", "capacity", "cleared"),
@@ -82,7 +83,7 @@ class QueueLedger:
         self.order = order
         self.treat(exact=order != OTHER)
         self.visible = visible
-        self.retired = False
+        self.retired = self.loopless = False
         self.clock = clock
         self.restart(bounds=bounds, levels=levels)
 
@@ -99,7 +100,7 @@ class QueueLedger:
         self.goal = self.left = 0
         self.refused_full = self.refused_cancelled = self.refused_shutdown = 0
         self.landing_put = self.landing_get = NEVER
-        self.cleared = 0, now
+        self.cleared = NOT_CLEARED
         self.fresh: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
         self.producers, self.idle = StallClock(), StallClock()
@@ -288,10 +289,7 @@ class QueueLedger:
         if self.puts - self.gets - depth != self.lost:
             return  # items went by other ways too: who knows which this was
         for duration in durations:
-            raw = self.residence.raw
-            raw += [duration]
-        if len(self.residence.raw) > RAW_LIMIT:
-            self.residence.sort()
+            self.residence.keep(duration)
 
     # Waits ------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bpexporter.clocks import PEAK_SLOT, PeakWindow, StallClock
-from bpexporter.histogram import RAW_LIMIT, Durations
+from bpexporter.histogram import Durations
 
 NOBODY = StallClock()  # read where nobody has waited; never fed
 
@@ -146,16 +146,8 @@ class StreamLedger:
         """The drain of this `token` is completed."""
         waited = 0.0 if self.blocked is None else self.blocked.end(token, self.clock())
         waits = self.waits = self.waits or Durations(self.bounds)
-        if waited <= waits.brief:
-            waits.briefly += waited
-            self.drains += 1
-            return
-        raw = waits.raw
-        # Without a call in between, so that no reader sees the one without the other.
-        raw += (waited,)
+        waits.feed(waited)
         self.drains += 1
-        if len(raw) > RAW_LIMIT:
-            waits.sort()
 
     # Reading ------------------------------------------------------------------------------------
 
