@@ -5,61 +5,23 @@ Queries are parsed, not searched. `complaints` gives sentences; none is well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import promql_parser
+from promql_labels import wrong_matches
+from promql_parts import OF_TARGETS, declared, matchers, selectors
 
-from bpexporter.catalogue import METRICS, Metric
+from bpexporter.catalogue import Metric
 
-# What Prometheus itself adds to every target, and the labels of targets.
+# What Prometheus itself makes.
 OF_PROMETHEUS = {"up", "ALERTS"}
-OF_TARGETS = {"job", "instance"}
-OF_ALERTS = {"alertstate", "alertname", "severity"}
 OVER_COUNTERS = {"rate", "increase", "present_over_time"}
-PARTS = ("bucket", "sum", "count")
-CHILDREN = ("lhs", "rhs", "expr", "param", "vector_selector", "args")
-VARIABLES = {"$__rate_interval": "4m", "$__interval": "15s", "$__range": "1h"}
+FOR_COUNTERS = {"rate", "increase", "irate", "resets"}
 
 Node = Any
-
-
-def substituted(query: str) -> str:
-    """The query with Grafana's own variables filled in."""
-    for name, value in VARIABLES.items():
-        query = query.replace(name, value)
-    return query
-
-
-def walk(node: Node, above: tuple[Node, ...] = ()) -> Iterator[tuple[Node, tuple[Node, ...]]]:
-    """Each node of a query with the nodes above it, the nearest last."""
-    yield node, above
-    for name in CHILDREN:
-        below = getattr(node, name, None)
-        nodes = below if isinstance(below, list) else [below]
-        for child in nodes:
-            if hasattr(child, "prettify"):
-                yield from walk(child, (*above, node))
-
-
-def selectors(query: str) -> list[tuple[Any, tuple[Node, ...]]]:
-    """The selectors of a query, and what stands above each; raises ``ValueError`` where it does not parse."""
-    tree = promql_parser.parse(substituted(query))
-    return [(node, above) for node, above in walk(tree) if isinstance(node, promql_parser.VectorSelector)]
-
-
-def matchers(selector: Any) -> dict[str, str]:
-    """The matchers of a selector, label by label, with their operator and value."""
-    return {matcher.name: matcher.value for matcher in selector.matchers.matchers}
-
-
-def declared(name: str) -> tuple[Metric, str] | None:
-    """The metric of this name and the part of it; ``None`` where there is none."""
-    known = {metric.name: metric for metric in METRICS}
-    if name in known:
-        return known[name], ""
-    base, _, part = name.rpartition("_")
-    return (known[base], part) if base in known and part in PARTS else None
+NOTHING: Mapping[str, set[str]] = MappingProxyType({})
 
 
 def wrong_part(metric: Metric, part: str) -> str:
@@ -94,68 +56,60 @@ def wrong_use(metric: Metric, part: str, above: tuple[Node, ...]) -> str:
     return ""
 
 
-def wrong_rate(metric: Metric, above: tuple[Node, ...]) -> str:
-    """Gauges under `rate`."""
-    rated = (
-        bool(above[1:]) and isinstance(above[-2], promql_parser.Call) and above[-2].func.name in {"rate", "increase"}
-    )
-    return f"{metric.name} is a gauge and under {above[-2].func.name}" if metric.kind == "gauge" and rated else ""
+def wrong_rate(name: str, above: tuple[Node, ...]) -> str:
+    """What is no counter, under functions that are for counters, whatever stands between."""
+    calls = {node.func.name for node in above if isinstance(node, promql_parser.Call)}
+    return f"{name} is a gauge and under {', '.join(sorted(calls & FOR_COUNTERS))}" if calls & FOR_COUNTERS else ""
 
 
-def of_selector(selector: Any, above: tuple[Node, ...], recorded: set[str]) -> list[str]:
-    """What is wrong with one selector."""
-    if selector.name in OF_PROMETHEUS | recorded:
-        return []
-    found = declared(selector.name or "")
-    if found is None:
-        return [f"{selector.name} is not in the catalogue"]
-    metric, part = found
+def of_metric(metric: Metric, part: str, selector: Any, above: tuple[Node, ...]) -> list[str]:
+    """What is wrong with a selector of a metric of the catalogue."""
     labels = matchers(selector)
     said = (
         wrong_part(metric, part),
         wrong_labels(metric, part, set(labels)),
         wrong_values(metric, labels),
         wrong_use(metric, part, above),
-        wrong_rate(metric, above),
+        wrong_rate(metric.name, above) if metric.kind == "gauge" else "",
     )
     return [text for text in said if text]
 
 
-def grouped(query: str) -> set[str]:
-    """The labels that a query groups or matches by."""
-    tree = promql_parser.parse(substituted(query))
-    modifiers = (getattr(node, "modifier", None) for node, _ in walk(tree))
-    found: set[str] = set()
-    for modifier in modifiers:
-        for holder in (modifier, getattr(modifier, "matching", None)):
-            found |= set(getattr(holder, "labels", None) or [])
-    return found
+def of_recorded(selector: Any, above: tuple[Node, ...], labels: set[str]) -> list[str]:
+    """What is wrong with a selector of a recorded series; all of ours are gauges."""
+    strange = sorted(set(matchers(selector)) - labels)
+    said = (f"{selector.name} has no label {', '.join(strange)}" if strange else "", wrong_rate(selector.name, above))
+    return [text for text in said if text]
 
 
-def made(query: str) -> set[str]:
-    """Labels that `label_replace` makes."""
-    tree = promql_parser.parse(substituted(query))
-    calls = (node for node, _ in walk(tree) if isinstance(node, promql_parser.Call))
-    return {call.args[1].val for call in calls if call.func.name == "label_replace"}
+def of_selector(selector: Any, above: tuple[Node, ...], recorded: Mapping[str, set[str]]) -> list[str]:
+    """What is wrong with one selector."""
+    if selector.name in recorded:
+        return of_recorded(selector, above, recorded[selector.name])
+    if selector.name in OF_PROMETHEUS:
+        return []
+    found = declared(selector.name or "")
+    return of_metric(*found, selector, above) if found else [f"{selector.name} is not in the catalogue"]
 
 
-def wrong_groups(query: str, recorded: set[str]) -> list[str]:
-    """Labels grouped by which no metric of the query has."""
-    known = OF_TARGETS | made(query)
+def unfiltered(query: str, labels: Iterable[str]) -> list[str]:
+    """Selectors without exactly the dashboard's filter, ``=~"$label"``, on each of these labels that they have."""
+    told = []
     for selector, _ in selectors(query):
         found = declared(selector.name or "")
-        known |= {*found[0].labels, "le"} if found else (OF_ALERTS if selector.name == "ALERTS" else set())
-    if any(selector.name in recorded for selector, _ in selectors(query)):
-        return []
-    strange = sorted(grouped(query) - known)
-    return [f"grouped by {', '.join(strange)}, which nothing has"] if strange else []
+        own = {*OF_TARGETS, *(found[0].labels if found else ())}
+        for label in sorted(own & set(labels)):
+            filters = [(each.op, each.value) for each in selector.matchers.matchers if each.name == label]
+            if filters != [(promql_parser.MatchOp.Re, f"${label}")]:
+                told.append(f"{selector.name} is not filtered by {label}")
+    return told
 
 
-def complaints(query: str, recorded: set[str] = frozenset()) -> list[str]:
-    """All that is wrong with a query; `recorded` are the names of recording rules that it may use."""
+def complaints(query: str, recorded: Mapping[str, set[str]] = NOTHING) -> list[str]:
+    """All that is wrong with a query; `recorded` are the labels of the recorded series that it may use, by name."""
     try:
         found = selectors(query)
     except ValueError as error:
         return [f"does not parse: {error}"]
-    told = [text for selector, above in found for text in of_selector(selector, above, set(recorded))]
-    return told + wrong_groups(query, set(recorded))
+    told = [text for selector, above in found for text in of_selector(selector, above, recorded)]
+    return told + wrong_matches(query, recorded)

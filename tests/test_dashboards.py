@@ -6,7 +6,9 @@ from pathlib import Path
 
 import promql_parser
 import pytest
-from promql_checks import complaints, declared, matchers, selectors
+from promql_checks import complaints, unfiltered
+from promql_labels import labels_of
+from promql_parts import declared, matchers, selectors
 
 from bpexporter.catalogue import METRICS
 from grafana.source.__main__ import files, main, stale
@@ -54,10 +56,31 @@ def test_two_dashboards():
     """There is an overview and a detail, each with its uid, and a link to the other."""
     assert list(BOARDS) == ["backpressure-detail", "backpressure-overview"]
     assert [board["uid"] for board in BOARDS.values()] == list(BOARDS)
-    assert [board["links"][0]["url"] for board in BOARDS.values()] == [
+    assert [board["links"][0]["url"].partition("?")[0] for board in BOARDS.values()] == [
         "/d/backpressure-overview/backpressure-overview",
         "/d/backpressure-detail/backpressure-detail",
     ]
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_links_at_the_top_keep_targets_only(uid):
+    """The link to the other dashboard keeps data source, job, instance and time, and no resource.
+
+    One queue would narrow the overview down, and `All` is no value of the detail.
+    """
+    (link,) = BOARDS[uid]["links"]
+    kept = link["url"].partition("?")[2].split("&")
+    assert kept == ["${datasource:queryparam}", "${job:queryparam}", "${instance:queryparam}"]
+    assert (link["keepTime"], link["includeVars"]) == (True, False)
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_annotations_are_of_what_is_chosen(uid):
+    """Alerts of other resources leave no mark; those about a whole process, or a whole job, do."""
+    (selector,) = (found for found, _ in selectors(BOARDS[uid]["annotations"]["list"][0]["expr"]))
+    chosen = matchers(selector)
+    assert chosen["job"] == "$job"
+    assert [chosen[label] for label in VARIABLES[2:]] == [f"${label}|" for label in VARIABLES[2:]]
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -69,19 +92,13 @@ def test_queries_are_known_to_the_catalogue(query):
 @pytest.mark.parametrize("query", QUERIES)
 def test_selectors_are_filtered(query):
     """Every selector is filtered by job and instance, and by the variable of its kind where there is one."""
-    for selector, _ in selectors(query):
-        found = matchers(selector)
-        metric, _part = declared(selector.name)
-        kinds = {metric.label} & set(VARIABLES)
-        assert {label: found.get(label) for label in ("job", "instance", *kinds)} == {
-            label: f"${label}" for label in ("job", "instance", *kinds)
-        }
+    assert unfiltered(query, VARIABLES) == []
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_rates_use_the_rate_interval(query):
     """Whatever counts over a range counts over `$__rate_interval`."""
-    calls = re.findall(r"\b(?:rate|increase|irate|delta|deriv)\(.*?\[(.*?)\]", query)
+    calls = re.findall(r"\b(?:rate|increase|irate|delta|deriv)\(.*?\[(.*?)\]", query, re.DOTALL)
     assert set(calls) <= {"$__rate_interval"}
 
 
@@ -180,14 +197,38 @@ def test_the_threshold_is_drawn(title):
 
 @pytest.mark.parametrize("kind", ["queue", "stream", "limiter"])
 def test_series_link_to_the_details(kind):
-    """A series of the overview opens its own resource on the detail dashboard, with time and variables kept."""
+    """A series of the overview opens its own resource, of its job, on the detail dashboard, time and source kept."""
     panels = [panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "timeseries"]
     links = {link["url"] for panel in panels for link in panel["fieldConfig"]["defaults"].get("links", [])}
-    kept = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
+    kept = "${datasource:queryparam}&${instance:queryparam}&${__url_time_range}"
     assert (
-        f"/d/backpressure-detail/backpressure-detail?{kept}&var-{kind}=${{__field.labels.{kind}:percentencode}}"
-        in links
+        f"/d/backpressure-detail/backpressure-detail?{kept}&var-job=${{__field.labels.job:percentencode}}"
+        f"&var-{kind}=${{__field.labels.{kind}:percentencode}}" in links
     )
+
+
+def test_rows_link_to_the_details():
+    """A row of the table opens its own resource, job and instance; a name that holds `&` chooses nothing else."""
+    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "table")
+    properties = [each for override in panel["fieldConfig"]["overrides"] for each in override["properties"]]
+    (link,) = next(each["value"] for each in properties if each["id"] == "links")
+    assert set(link["url"].partition("?")[2].split("&")) == {
+        "${datasource:queryparam}",
+        "${__url_time_range}",
+        "var-job=${__data.fields.Job:percentencode}",
+        "var-instance=${__data.fields.Instance:percentencode}",
+        "var-${__data.fields.Kind}=${__data.fields.Resource:percentencode}",
+    }
+
+
+def test_the_table_has_no_other_columns():
+    """Each query of the table gives the labels that are its columns, so that its rows merge, and no more."""
+    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "table")
+    for target in panel["targets"]:
+        assert labels_of(target["expr"]) == {"job", "instance", "kind", "resource"}
+    (_, organize) = panel["transformations"]
+    shown = {*organize["options"]["indexByName"], *organize["options"]["excludeByName"]}
+    assert shown == {"Time", "job", "instance", "kind", "resource", *(f"Value #{letter}" for letter in "ABCD")}
 
 
 def test_names_come_from_the_catalogue():

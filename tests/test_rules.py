@@ -8,7 +8,9 @@ import promql_parser
 import pytest
 import yaml
 from needs import needs
-from promql_checks import complaints, declared, substituted, walk
+from promql_checks import complaints
+from promql_labels import labels_of
+from promql_parts import declared, substituted, walk
 
 from grafana.source import thresholds
 from grafana.source.alerts import ALERTS, RUNBOOK
@@ -24,7 +26,7 @@ LOADED = [
     for rule in group["rules"]
 ]
 ALERTING = [param for param in LOADED if "alert" in param.values[0]]
-RECORDED = {recording.record for recording in RECORDINGS}
+RECORDED = {recording.record: labels_of(recording.rule()["expr"]) for recording in RECORDINGS}
 NAMES = [alert.name for alert in ALERTS]
 
 

@@ -16,12 +16,13 @@ ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
 # Not among the values, so that the first of them is taken.
 FIRST = {"selected": False, "text": "", "value": ""}
 ON_TIME_CHANGE, BY_NAME = 2, 1
-KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
+KEPT = "${datasource:queryparam}&${instance:queryparam}&${__url_time_range}"
 
 
-def to_detail(kind: str, name: str) -> list[Panel]:
-    """A link on a series that opens its resource on the detail dashboard."""
-    return [{"title": "Details", "url": f"/d/{DETAIL}/{DETAIL}?{KEPT}&var-{kind}={name}", "targetBlank": False}]
+def to_detail(kind: str, name: str, job: str, kept: str = KEPT) -> list[Panel]:
+    """A link on a series that opens its resource, of its job, on the detail dashboard. Escaped: names hold anything."""
+    chosen = f"var-job=${{{job}:percentencode}}&var-{kind}=${{{name}:percentencode}}"
+    return [{"title": "Details", "url": f"/d/{DETAIL}/{DETAIL}?{kept}&{chosen}", "targetBlank": False}]
 
 
 def source_variable() -> Panel:
@@ -86,8 +87,9 @@ def variables(*, several: bool) -> list[Panel]:
 
 
 def annotations() -> list[Panel]:
-    """When alerts fired. Some alerts are about a job, and have no instance."""
-    firing = 'ALERTS{alertstate="firing", alertname=~"Backpressure.*", job=~"$job", instance=~"$instance|"}'
+    """When alerts fired, of what is chosen. Some are about a job, and have no instance, or about no resource."""
+    chosen = ", ".join(f'{label}=~"${label}|"' for label in ("instance", *VARIABLES))
+    firing = f'ALERTS{{alertstate="firing", alertname=~"Backpressure.*", job=~"$job", {chosen}}}'
     return [
         {
             "name": "Firing alerts",
@@ -106,16 +108,19 @@ def annotations() -> list[Panel]:
 
 
 def link(title: str, uid: str) -> Panel:
-    """A link at the top of a dashboard, which keeps time and variables."""
+    """A link at the top of a dashboard, which keeps time and targets.
+
+    Resources it does not keep: the overview would be narrowed down to one, and the detail knows no `All`.
+    """
     return {
         "title": title,
         "type": "link",
-        "url": f"/d/{uid}/{uid}",
+        "url": f"/d/{uid}/{uid}?${{datasource:queryparam}}&${{job:queryparam}}&${{instance:queryparam}}",
         "icon": "dashboard",
         "tooltip": "",
         "tags": [],
         "asDropdown": False,
-        "includeVars": True,
+        "includeVars": False,
         "keepTime": True,
         "targetBlank": False,
     }

@@ -27,6 +27,7 @@ from grafana.source.panels import (
     lines,
     quantiles,
     row,
+    some,
     stat,
     steps,
 )
@@ -177,12 +178,13 @@ def producers() -> list[Panel]:
     return [
         lines(
             "Stall pressure",
-            [Query(f"rate({{queue.stalled_seconds_total}}{RATE})", HERE)],
+            [Query(some("queue"), HERE)],
             unit="percentunit",
-            custom={"axisSoftMax": 1},
+            max=1,
             limits=PRESSURE,
             width=8,
-            do="The share of the time with a producer blocked, as the `some` line of Linux PSI.",
+            do="The share of the time with a producer blocked, as the `some` line of Linux PSI. Half the time: "
+            "throughput is limited here, or further downstream.",
         ),
         lines(
             "Blocked producers",

@@ -21,6 +21,7 @@ from grafana.source.panels import (
     lines,
     quantiles,
     row,
+    some,
     stat,
     steps,
 )
@@ -95,7 +96,7 @@ def stream() -> list[Panel]:
         lines(
             "Stall pressure, and time over the mark",
             [
-                Query(f"rate({{stream.stalled_seconds_total}}{RATE})", f"stalled {HERE}"),
+                Query(some("stream"), f"stalled {HERE}"),
                 Query(f"rate({{stream.drain_blocked_seconds_total}}{RATE})", f"writers in drain() {HERE}"),
                 Query(f"rate({{stream.paused_seconds_total}}{RATE})", f"writers paused {HERE}"),
             ],
@@ -219,9 +220,9 @@ def limiter() -> list[Panel]:
         ),
         lines(
             "Stall pressure",
-            [Query(f"rate({{limiter.stalled_seconds_total}}{RATE})", HERE)],
+            [Query(some("limiter"), HERE)],
             unit="percentunit",
-            custom={"axisSoftMax": 1},
+            max=1,
             limits=PRESSURE,
             do="The share of the time with a task that waits for a permit.",
         ),

@@ -6,8 +6,8 @@ from typing import Any
 
 from grafana.source import dashboards, thresholds
 from grafana.source.overview_kinds import exporter, limiters, loops, streams
-from grafana.source.overview_queues import queues
-from grafana.source.panels import ANY, BAD, FAIR, GOOD, PRESSURE, UTILIZATION, Panel, Query, panel, stat, steps
+from grafana.source.overview_queues import legend, queues
+from grafana.source.panels import ANY, BAD, FAIR, GOOD, PRESSURE, UTILIZATION, Panel, Query, panel, some, stat, steps
 from grafana.source.queries import VARIABLES
 
 ABOUT = (
@@ -24,11 +24,9 @@ def each(template: str) -> str:
 
 
 def named(template: str) -> str:
-    """The same with the labels `kind` and `resource` in place of each kind's own."""
-    return each(
-        "label_replace(label_replace(max by (job, instance, KIND) (" + template + "), "
-        '"resource", "$1", "KIND", "(.*)"), "kind", "KIND", "", "")'
-    )
+    """The same with the labels `kind` and `resource` in place of each kind's own, whatever a name holds."""
+    replaced = f'label_replace({template}, "resource", "$1", "KIND", "((?s).*)")'
+    return each(f'max by (job, instance, kind, resource) (label_replace({replaced}, "kind", "KIND", "", ""))')
 
 
 HELD_UP = (
@@ -41,7 +39,7 @@ HELD_UP = (
 def numbers() -> list[Panel]:
     """What to see first."""
     longest = each("{KIND.longest_block_seconds}")
-    stalled = each(f"rate({{KIND.stalled_seconds_total}}{RATE})")
+    stalled = "\nor ".join(map(some, VARIABLES))
     return [
         stat(
             "Stalled now",
@@ -125,11 +123,11 @@ def places() -> Panel:
         held = held.replace(f"{kind}.{kind}_seconds_total", f"{kind}.{word}_seconds_total")
     queries = [
         named(peak),
-        named(f"rate({{KIND.stalled_seconds_total}}{RATE})"),
+        named(some("KIND")),
         held,
         named("{KIND.longest_block_seconds}"),
     ]
-    place = f"/d/{dashboards.DETAIL}/{dashboards.DETAIL}?{dashboards.KEPT}"
+    kept = "${datasource:queryparam}&${__url_time_range}&var-instance=${__data.fields.Instance:percentencode}"
     return panel(
         "table",
         "Where",
@@ -168,13 +166,9 @@ def places() -> Panel:
         overrides=[
             by_name(
                 "Resource",
-                links=[
-                    {
-                        "title": "Details",
-                        "url": place + "&var-${__data.fields.Kind}=${__data.fields.Resource}",
-                        "targetBlank": False,
-                    }
-                ],
+                links=dashboards.to_detail(
+                    "${__data.fields.Kind}", "__data.fields.Resource", "__data.fields.Job", kept
+                ),
             ),
             by_name("Kind", **{"custom.width": 70}),
             column("Peak", "percentunit", UTILIZATION, 75),
@@ -207,7 +201,7 @@ def states() -> Panel:
     }
     mapped = {key: {"text": text, "color": color, "index": int(key)} for key, (text, color) in words.items()}
     known = {"queue": "depth_items", "stream": "open_writers", "limiter": "members"}
-    queries = [Query(troubled(state(kind, level)), f"{{{{{kind}}}}}") for kind, level in known.items()]
+    queries = [Query(troubled(state(kind, level)), legend(kind)) for kind, level in known.items()]
     return panel(
         "state-timeline",
         "State of each resource",

@@ -16,6 +16,7 @@ from grafana.source.panels import (
     lines,
     row,
     scarcest,
+    some,
     steps,
     worst,
 )
@@ -36,20 +37,18 @@ def legend(kind: str) -> str:
 
 def linked(kind: str) -> list[Panel]:
     """The link of a series to the details of its resource."""
-    return to_detail(kind, f"${{__field.labels.{kind}:percentencode}}")
+    return to_detail(kind, f"__field.labels.{kind}", "__field.labels.job")
 
 
 def pressure(kind: str, who: str, do: str) -> Panel:
     """The share of the time with somebody blocked."""
-    query = Query(worst(by(kind, f"rate({{{kind}.stalled_seconds_total}}{RATE})")), legend(kind))
     return lines(
         f"Stall pressure: time with {who} held up",
-        [query],
-        unit="percentunit",
-        custom={"axisSoftMax": 1},
+        [Query(worst(by(kind, some(kind))), legend(kind))],
+        **SHARE,
         limits=PRESSURE,
         links=linked(kind),
-        do=f"{do} Of several under one name the times add up: more than 100 % means more than one.",
+        do=f"{do} Of several under one name the times add up, to 100 % at most.",
     )
 
 
@@ -78,7 +77,8 @@ def queues() -> list[Panel]:
             links=links,
             min=0,
             do="How many items still fit. At 0 the next put waits. A line that falls steadily tells how much time "
-            "is left; unbounded queues have no line here.",
+            "is left; unbounded queues have no line here. Of several queues under one name it is the sum: look at the "
+            "utilisation, which is that of the fullest.",
         ),
         pressure(
             "queue",

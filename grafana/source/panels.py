@@ -38,6 +38,11 @@ def scarcest(template: str) -> str:
     return f"({template})\nand bottomk({WORST}, min_over_time(({template})[1h:15s] @ end()))"
 
 
+def some(kind: str) -> str:
+    """Stall pressure, as the `some` line of Linux PSI: a share, though the seconds of those under one name add up."""
+    return f"clamp_max(rate({{{kind}.stalled_seconds_total}}[$__rate_interval]), 1)"
+
+
 def targets(queries: Iterable[Query]) -> list[Panel]:
     """The queries as Grafana keeps them."""
     return [
@@ -198,7 +203,7 @@ def heatmap(title: str, template: str, *, do: str, **more: Any) -> Panel:
             "scale": "exponential",
         },
         "exemplars": {"color": "rgba(255,0,255,0.7)"},
-        # cells with less than one call are noise of the extrapolation
+        # empty cells stay empty
         "filterValues": {"le": 1e-9},
         "legend": {"show": True},
         "rowsFrame": {"layout": "auto"},
