@@ -20,6 +20,7 @@ from bpexporter.auto_places import Place, place_of, place_of_writer
 from bpexporter.auto_settings import Patterns, Settings, settings
 from bpexporter.faults import faults
 from bpexporter.hub import Hub
+from bpexporter.instruments import kinds
 from bpexporter.watching import OWN_THREADS, unwatch, unwatch_all, watch_automatically
 
 # Whose constructors are replaced, and how the place of such an object is found.
@@ -60,6 +61,7 @@ def install(
     """
     global _now
     chosen = settings(hub, allow, deny, naming)
+    kinds.load()
     with _lock:
         _now = chosen
         _wanted.clear()

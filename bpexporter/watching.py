@@ -1,4 +1,4 @@
-"""`watch()` and `unwatch()`: which instrument for which type.
+"""`watch()` and `unwatch()`: objects, their ledgers, and the loops that they belong to.
 
 Floor 4.
 """
@@ -16,17 +16,10 @@ from typing import Any, TypeVar
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
 from bpexporter.hub import Hub, Snapshot, checked_name
-from bpexporter.instruments.limiter import LimiterInstrument
-from bpexporter.instruments.loop import LoopInstrument, name_of
-from bpexporter.instruments.queue import QueueInstrument
+from bpexporter.instruments.kinds import BOUND_LATER, LOOP, TYPES, fitting, instrument_of, loaded
 from bpexporter.instruments.replacing import own
-from bpexporter.instruments.stream import StreamInstrument
 
 T = TypeVar("T")
-
-# The first whose types fit is taken.
-LOOPS = LoopInstrument()
-INSTRUMENTS: tuple[Any, ...] = (QueueInstrument(), StreamInstrument(), LimiterInstrument(), LOOPS)
 
 _lock = threading.RLock()
 
@@ -43,20 +36,9 @@ class Automatic(str):
     __slots__ = ()
 
 
-def _fitting(obj: object) -> Any:
-    for instrument in INSTRUMENTS:
-        if issubclass(type(obj), instrument.types):
-            return instrument
-    watchable = ", ".join(instrument.watchable for instrument in INSTRUMENTS)
-    raise TypeError(
-        f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {watchable}, "
-        "and their subclasses"
-    )
-
-
 def ledger_of(obj: object) -> Any:
     """The ledger of `obj`, ``None`` where it is not watched. Raises ``TypeError`` where it cannot be."""
-    return _fitting(obj).ledger_of(obj)
+    return fitting(obj).ledger_of(obj)
 
 
 def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
@@ -70,7 +52,7 @@ def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     Raises ``TypeError`` for an object that cannot be watched or a name that is no string, ``ValueError`` for an
     empty name, one over 1,000 characters, or one that is not valid Unicode.
     """
-    instrument = _fitting(obj)
+    instrument = fitting(obj)
     plain = checked_name(name)
     home = hubs.default_hub if hub is None else hub
     if not isinstance(home, Hub):
@@ -82,7 +64,7 @@ def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
 
 def watch_automatically(obj: object, name: str, home: Hub) -> None:
     """Record `obj` in `home` under a name that nobody asked for, unless it is recorded already."""
-    instrument = _fitting(obj)
+    instrument = fitting(obj)
     with _lock:
         if instrument.ledger_of(obj) is None:
             _record(obj, Automatic(checked_name(name)), home, instrument)
@@ -99,7 +81,7 @@ def _record(obj: object, name: str, home: Hub, instrument: Any) -> None:
         _release(obj, ledger, instrument)
     ledger = instrument.attach(obj, bounds=home.buckets, clock=home.clock)
     home.add(obj, name, ledger, instrument)
-    if instrument is not LOOPS:
+    if instrument.kind != LOOP:
         _find_loop(obj, ledger, home)
 
 
@@ -124,7 +106,7 @@ def unwatch(obj: T) -> T:
 
     Raises ``TypeError`` for an object that cannot be watched.
     """
-    instrument = _fitting(obj)
+    instrument = fitting(obj)
     with _lock:
         ledger = instrument.ledger_of(obj)
         if ledger is not None:
@@ -138,8 +120,8 @@ def _clear(instrument: Any) -> None:
     if not _watched(instrument.kind) and _rounds[instrument.kind] < MOST_ROUNDS:
         _rounds[instrument.kind] += 1
         instrument.uninstall()
-    if not any(_watched(one.kind) for one in INSTRUMENTS if one is not LOOPS):
-        for ledger in [one for hub in hubs.all_hubs() for one in hub.members(LOOPS.kind)]:
+    if not any(_watched(kind) for kind in TYPES if kind != LOOP):
+        for ledger in [one for hub in hubs.all_hubs() for one in hub.members(LOOP)]:
             if isinstance(ledger.asked, Automatic):
                 _release_member(ledger)
 
@@ -151,7 +133,7 @@ def _watched(kind: str) -> bool:
 def unwatch_all() -> None:
     """Record nothing more, in no hub: the methods of the standard library are back in place."""
     with _lock:
-        for instrument in INSTRUMENTS:
+        for instrument in loaded():
             for hub in hubs.all_hubs():
                 for ledger in hub.members(instrument.kind):
                     _release_member(ledger)
@@ -173,8 +155,6 @@ def _release(obj: object, ledger: Any, instrument: Any) -> None:
 
 # Threads of our own, by their ident: what runs there is not the application's.
 OWN_THREADS: set[int] = set()
-# What may be made outside every loop; it is bound to one when somebody first waits in it.
-BOUND_LATER = (QueueInstrument.kind, LimiterInstrument.kind)
 
 
 def _find_loop(obj: object, ledger: Any, home: Hub) -> None:
@@ -189,8 +169,9 @@ def _find_loop(obj: object, ledger: Any, home: Hub) -> None:
 
 
 def _watch_loop(loop: Any, ident: int | None, home: Hub) -> None:
-    if LOOPS.ledger_of(loop) is None and LOOPS.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
-        _record(loop, Automatic(name_of(ident)), home, LOOPS)
+    loops = instrument_of(LOOP)
+    if loops.ledger_of(loop) is None and loops.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
+        _record(loop, Automatic(loops.name_of(ident)), home, loops)
 
 
 def find_loops() -> None:
@@ -231,7 +212,7 @@ def _after_fork() -> None:
     faults.reset()
     for hub in hubs.all_hubs():
         hub.restart()
-        for ledger in hub.members(LOOPS.kind):
+        for ledger in hub.members(LOOP):
             if ledger.owner().is_running():  # on the thread that has forked, which is the parent's
                 _release_member(ledger)
 

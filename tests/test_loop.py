@@ -13,7 +13,7 @@ import virtual_time
 
 import bpexporter
 from bpexporter.clocks import INFINITY
-from bpexporter.instruments.loop import LoopInstrument, count_tasks, name_of
+from bpexporter.instruments.loop import LoopInstrument, count_tasks
 from bpexporter.ledgers.loop import LONGEST, SHORTEST, LoopLedger
 
 BUCKETS = (0.1, 1.0)
@@ -224,8 +224,8 @@ def test_loops_in_threads_have_the_names_of_their_threads(hub):
         thread.start()
         thread.join()
     assert list(hub.snapshot().loops) == ["worker"]
-    assert name_of(threading.get_ident()) == "main"
-    assert name_of(-1) == "loop"
+    assert LoopInstrument().name_of(threading.get_ident()) == "main"
+    assert LoopInstrument().name_of(-1) == "loop"
 
 
 def test_closed_loops_are_dropped(hub):

@@ -126,8 +126,6 @@ class LimiterInstrument:
     """Watches `asyncio.Semaphore`, `asyncio.BoundedSemaphore` and subclasses."""
 
     kind = "limiter"
-    types = (asyncio.Semaphore,)
-    watchable = "asyncio.Semaphore, asyncio.BoundedSemaphore"
 
     def ledger_of(self, semaphore: Any) -> LimiterLedger | None:
         """The ledger of `semaphore`, ``None`` where it is not watched."""

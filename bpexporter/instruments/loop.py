@@ -44,18 +44,6 @@ def count_tasks(loop: Any) -> int:
     return sum(_is_pending(task, loop) for task in _copies())
 
 
-# Names ---------------------------------------------------------------------------------------------------
-
-
-def name_of(ident: int | None) -> str:
-    """The name of a loop that runs in this thread: that of the thread, without what counts threads up."""
-    if ident == threading.main_thread().ident:
-        return "main"
-    thread = next((one for one in threading.enumerate() if one.ident == ident), None)
-    plain = re.sub(r"[-_ ]?\d+", "", thread.name if thread is not None else "")
-    return plain.encode("utf-8", "replace").decode()[:200] or "loop"
-
-
 # The instrument ------------------------------------------------------------------------------------------
 
 
@@ -63,8 +51,6 @@ class LoopInstrument:
     """Watches `asyncio.AbstractEventLoop` and its subclasses."""
 
     kind = "loop"
-    types = (asyncio.AbstractEventLoop,)
-    watchable = "event loops"
 
     def ledger_of(self, loop: Any) -> LoopLedger | None:
         """The ledger of `loop`, ``None`` where it is not watched."""
@@ -73,6 +59,14 @@ class LoopInstrument:
 
     def uninstall(self) -> None:
         """Nothing is watched any more; nothing was replaced."""
+
+    def name_of(self, ident: int | None) -> str:
+        """The name of a loop that runs in this thread: that of the thread, without what counts threads up."""
+        if ident == threading.main_thread().ident:
+            return "main"
+        thread = next((one for one in threading.enumerate() if one.ident == ident), None)
+        plain = re.sub(r"[-_ ]?\d+", "", thread.name if thread is not None else "")
+        return plain.encode("utf-8", "replace").decode()[:200] or "loop"
 
     def keeps_time(self, loop: Any) -> bool:
         """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""

@@ -69,8 +69,6 @@ class QueueInstrument:
     """Watches `asyncio.Queue` and its subclasses."""
 
     kind = "queue"
-    types = (asyncio.Queue,)
-    watchable = "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue"
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
         """The ledger of `queue`, ``None`` where it is not watched."""

@@ -8,7 +8,6 @@ second thread could upset; of others the last level that was seen at a write is 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -58,14 +57,6 @@ class StreamInstrument:
     """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
 
     kind = "stream"
-    watchable = "asyncio.StreamWriter, transports that write"
-
-    @property
-    def types(self) -> tuple[type, ...]:
-        """The classes of what can be watched; uvloop's are asked for where it is loaded."""
-        uvloop = sys.modules.get("uvloop.loop")
-        others = (uvloop.UVBaseTransport,) if uvloop is not None else ()
-        return asyncio.StreamWriter, asyncio.WriteTransport, *others
 
     def ledger_of(self, obj: Any) -> StreamLedger | None:
         """The ledger of `obj`, ``None`` where it is not watched."""

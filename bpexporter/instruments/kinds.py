@@ -1,0 +1,62 @@
+"""Which instrument for which type; each is loaded when something of its kind is first asked for.
+
+So a program pays at its start for what it watches alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from importlib import import_module
+from typing import Any
+
+LOOP = "loop"
+# What may be made outside every loop; it is bound to one when somebody first waits in it.
+BOUND_LATER = ("queue", "limiter")
+
+# The first whose types fit is taken.
+TYPES: dict[str, tuple[type, ...]] = {
+    "queue": (asyncio.Queue,),
+    "stream": (asyncio.StreamWriter, asyncio.WriteTransport),
+    "limiter": (asyncio.Semaphore,),
+    LOOP: (asyncio.AbstractEventLoop,),
+}
+WATCHABLE = (
+    "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.StreamWriter, transports that write, "
+    "asyncio.Semaphore, asyncio.BoundedSemaphore, event loops"
+)
+
+_loaded: dict[str, Any] = {}
+
+
+def instrument_of(kind: str) -> Any:
+    """The instrument of `kind`, one for the whole process."""
+    if kind not in _loaded:
+        module = import_module(f"bpexporter.instruments.{kind}")
+        _loaded.setdefault(kind, getattr(module, f"{kind.title()}Instrument")())
+    return _loaded[kind]
+
+
+def loaded() -> tuple[Any, ...]:
+    """The instruments that were ever asked for: the others have watched and replaced nothing."""
+    return tuple(_loaded.values())
+
+
+def load() -> None:
+    """Load all of them now, rather than in the middle of the work of a loop."""
+    for kind in TYPES:
+        instrument_of(kind)
+
+
+def fitting(obj: object) -> Any:
+    """The instrument for `obj`. Raises ``TypeError`` where it cannot be watched."""
+    for kind, types in TYPES.items():
+        if issubclass(type(obj), types):
+            return instrument_of(kind)
+    uvloop = sys.modules.get("uvloop.loop")
+    if uvloop is not None and issubclass(type(obj), uvloop.UVBaseTransport):
+        return instrument_of("stream")
+    raise TypeError(
+        f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {WATCHABLE}, "
+        "and their subclasses"
+    )
