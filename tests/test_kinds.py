@@ -42,3 +42,23 @@ def test_one_instrument_a_kind():
     """Whoever asks gets the same instrument, and it says its kind."""
     assert all(kinds.instrument_of(kind) is kinds.instrument_of(kind) for kind in kinds.TYPES)
     assert {instrument.kind for instrument in kinds.loaded()} == set(kinds.TYPES)
+
+
+CROWDED = """
+import asyncio, tracemalloc, bpexporter
+objects = [asyncio.{kind}() for _ in range(100)]
+for one in objects:
+    bpexporter.watch(one, "crowd")
+tracemalloc.start()
+for one in objects:
+    one._loop = None
+print(tracemalloc.get_traced_memory()[0] // 100)
+"""
+
+
+@pytest.mark.parametrize("kind", ["Queue", "PriorityQueue", "LifoQueue", "Semaphore", "BoundedSemaphore"])
+def test_a_ledger_leaves_room_for_an_attribute(kind):
+    """However many there were before, a watched object that is bound to a loop keeps the dictionary that it shares."""
+    program = CROWDED.format(kind=kind)
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert int(output) < 100

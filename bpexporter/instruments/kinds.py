@@ -10,6 +10,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from bpexporter.instruments.replacing import ATTRIBUTE
+
 LOOP = "loop"
 # What may be made outside every loop; it is bound to one when somebody first waits in it.
 BOUND_LATER = ("queue", "limiter")
@@ -25,6 +27,12 @@ WATCHABLE = (
     "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.StreamWriter, transports that write, "
     "asyncio.Semaphore, asyncio.BoundedSemaphore, event loops"
 )
+
+# Instances of a class share the table of their attributes' names, and CPython closes it after some 30 of them but for
+# one more name. That one is asyncio's own: where ours came too late, an object that waited would take 400 bytes more.
+SHARING = asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.Semaphore, asyncio.BoundedSemaphore
+for _kind in SHARING:
+    object.__setattr__(object.__new__(_kind), ATTRIBUTE, None)
 
 _loaded: dict[str, Any] = {}
 
