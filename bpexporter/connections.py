@@ -15,7 +15,8 @@ from types import FunctionType, MethodType
 from typing import Any, TypeVar
 
 from bpexporter.faults import faults
-from bpexporter.hub import Hub, checked_name
+from bpexporter.hub import Hub
+from bpexporter.hub_names import checked_name
 from bpexporter.watching import watch
 
 Result = TypeVar("Result")

@@ -18,12 +18,14 @@ from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
 from bpexporter.functions import fitted
-from bpexporter.hub import Hub, checked_name
+from bpexporter.hub import Hub
+from bpexporter.hub_names import checked_name
+from bpexporter.triggers_totals import kind_of, total_of_name, total_of_object
 from bpexporter.watching import ledger_of
 
 logger = logging.getLogger("bpexporter")
@@ -251,42 +253,6 @@ def delivery(call: object, loop: object) -> Callable[[Stall], None]:
             loop.call_soon_threadsafe(safely, stall)
 
     return in_loop
-
-
-def kind_of(hub: Hub, name: str, kind: str | None) -> str:
-    """The kind of what is watched under `name`."""
-    kinds = [one for one in hub.kinds_of(name) if kind in (None, one)]
-    if not kinds:
-        raise LookupError(f"nothing is watched under {name[:100]!r}" + (f" as a {kind}" if kind else ""))
-    if len(kinds) > 1:
-        raise ValueError(f"{name[:100]!r} is the name of a {' and of a '.join(kinds)}: say which with kind=")
-    return kinds[0]
-
-
-def total_of_object(owner: weakref.ref[Any]) -> Callable[[], float | None]:
-    """The stalled seconds so far of one object; ``None`` when it is gone or no longer watched."""
-
-    def total() -> float | None:
-        obj = owner()
-        ledger = ledger_of(obj) if obj is not None else None
-        return stalled_seconds(ledger) if ledger is not None else None
-
-    return total
-
-
-def total_of_name(hub: Hub, kind: str, name: str) -> Callable[[], float | None]:
-    """The stalled seconds so far of all members of a name, those that are gone included."""
-
-    def total() -> float:
-        left, ledgers = hub.under(kind, name)
-        return (left.stalled_seconds if left is not None else 0.0) + sum(map(stalled_seconds, ledgers))
-
-    return total
-
-
-def stalled_seconds(ledger: Any) -> float:
-    """The stalled seconds so far that one ledger holds."""
-    return float(ledger.instrument.stalled_seconds(ledger, ledger.clock()))
 
 
 def _after_fork() -> None:

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from bpexporter import hub as hubs
 from bpexporter.faults import faults
-from bpexporter.hub import Hub, Snapshot, checked_name
+from bpexporter.hub import Hub, Snapshot
+from bpexporter.hub_names import checked_name
 from bpexporter.instruments.kinds import BOUND_LATER, LOOP, TYPES, fitting, instrument_of, loaded
 from bpexporter.instruments.replacing import own
 

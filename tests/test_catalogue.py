@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from readings import readings
 
 import bpexporter
-from bpexporter.catalogue import METRICS, READINGS, RESOURCES, Metric, at_least, merge, metrics_of, seconds
+from bpexporter.catalogue import METRICS, READINGS, RESOURCES, Metric, metrics_of
+from bpexporter.catalogue_merging import at_least, merge, seconds
 from bpexporter.histogram import HistogramReading
 
 PACKAGE = Path(bpexporter.__file__).parent

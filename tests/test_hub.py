@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bpexporter import Hub, default_hub, unwatch, watch
-from bpexporter.hub import MAX_NAMES, OTHER_NAME, all_hubs
+from bpexporter.hub import all_hubs
+from bpexporter.hub_names import MAX_NAMES, OTHER_NAME
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
 

@@ -13,7 +13,8 @@ from bpexporter.faults import faults
 
 RECORDING = (
     *("clocks.py", "clocks_tracer.py", "histogram.py"),
-    *("ledgers/queue.py", "ledgers/limiter.py", "ledgers/stream.py", "instruments/stream.py"),
+    *("ledgers/queue.py", "ledgers/queue_reading.py", "ledgers/limiter.py", "ledgers/stream.py"),
+    *("instruments/stream.py", "instruments/stream_reading.py"),
 )
 
 

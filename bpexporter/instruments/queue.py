@@ -15,6 +15,7 @@ from bpexporter.instruments.queue_originals import HAS_SHUTDOWN, KNOWN, ORDERS, 
 from bpexporter.instruments.queue_recording import depth_of, record_get, record_put
 from bpexporter.instruments.replacing import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.ledgers.queue import OTHER, Levels, QueueLedger, finite
+from bpexporter.ledgers.queue_reading import read
 from bpexporter.ledgers.readings import QueueReading
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
@@ -111,7 +112,7 @@ class QueueInstrument:
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
-        return ledger.read(self.levels(ledger), now)
+        return read(ledger, self.levels(ledger), now)
 
     def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
         """Wall seconds with a blocked producer so far."""
@@ -119,7 +120,7 @@ class QueueInstrument:
 
     def close(self, ledger: QueueLedger, now: float) -> QueueReading:
         """The totals of a queue that is gone or no longer watched."""
-        return ledger.read(None, now)
+        return read(ledger, None, now)
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""

@@ -12,20 +12,15 @@ from typing import Any, NamedTuple
 
 from bpexporter.clocks import (
     BANDS,
-    DEEP,
-    INFINITY,
     NEVER,
-    PEAK_WINDOW,
     Band,
     PeakWindow,
     StallClock,
-    Waiting,
     band_at,
     bands_of,
 )
 from bpexporter.clocks_tracer import ByIdentity, InTurn, Stacked, Tracers
-from bpexporter.histogram import Durations, HistogramReading
-from bpexporter.ledgers.readings import QueueReading
+from bpexporter.histogram import Durations
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
 ALARM_GETS = 1024
@@ -229,7 +224,8 @@ class QueueLedger:
         self.since = now
         self.band = band
 
-    def _occupancy(self, now: float) -> tuple[float, ...]:
+    def occupancy(self, now: float) -> tuple[float, ...]:
+        """Seconds in each band, the present stretch included."""
         seconds, present, since = self.seconds[:], self.band.index, self.since
         seconds[present] += max(0.0, now - since)
         return tuple(seconds)
@@ -306,123 +302,6 @@ class QueueLedger:
         """A get that had waited got its item."""
         self.get_waits.feed(waited)
         self.landing_get = NEVER
-
-    # Reading ------------------------------------------------------------------------------------
-
-    def read(self, levels: Levels | None, now: float) -> QueueReading:
-        """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
-        self.lower = self.least = (
-            DEEP  # the next put or get dates the peak: whatever comes after is newer than this reading
-        )
-        puts, put_waits = self._landed_puts()
-        gets, get_waits = self._landed_gets()
-        producers, idle = self.producers.read(now), self.idle.read(now)
-        refused = (self.refused_full, self.refused_cancelled, self.refused_shutdown)
-        totals = {
-            "occupancy_seconds": self._occupancy(now),
-            "put_wait_seconds": put_waits,
-            "blocked_puts": producers.begun,
-            "put_blocked_seconds": producers.caller_seconds,
-            "stalled_seconds": producers.stalled_seconds,
-            "get_wait_seconds": get_waits,
-            "get_idle_seconds": idle.caller_seconds,
-            "puts": puts,
-            "gets": gets,
-            "refused_puts": refused,
-            "residence_seconds": self._residence(),
-        }
-        present = GONE if levels is None else self._present(levels, producers, idle, now)
-        return QueueReading(**totals, **present)  # type: ignore[arg-type]
-
-    def _present(self, levels: Levels, producers: Waiting, idle: Waiting, now: float) -> dict[str, object]:
-        depth, capacity, unfinished = levels
-        bounded = 0 < capacity < INFINITY
-        peak = max(depth, self.peaks.read(now), self._left(depth, now))
-        return {
-            "members": 1,
-            "unbounded_members": int(not bounded),
-            "capacity_items": capacity if bounded else None,
-            "depth_items": depth,
-            "utilization_ratio": depth / capacity if bounded else None,
-            "peak_utilization_ratio": peak / capacity if bounded else None,
-            "blocked_producers": producers.callers,
-            "longest_block_seconds": producers.longest,
-            "idle_consumers": idle.callers,
-            "oldest_item_age_seconds": self.oldest_age(depth, now),
-            "unfinished_tasks": unfinished,
-        }
-
-    def _left(self, depth: int, now: float) -> int:
-        # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
-        # has been there since. It is dated from the first reading that finds it so.
-        left = self.left_level()
-        if left <= depth:
-            return 0
-        if self.cleared[0] != self.puts:
-            self.cleared = self.puts, now
-        return left if now - self.cleared[1] <= PEAK_WINDOW else 0
-
-    def oldest_age(self, depth: int | None, now: float) -> float:
-        """Age in seconds of the item longest known to be waiting; 0 when none is known."""
-        if not depth:
-            return 0.0
-        tracers = self.tracers
-        # Last in, first out: the item at the bottom waits since the queue was last empty.
-        since = self.nonempty_since if isinstance(tracers, Stacked) else tracers.since(self.gets, depth, now)
-        return max(0.0, now - since)
-
-    def _landed_puts(self) -> tuple[int, HistogramReading]:
-        waits = self.put_waits
-        for _ in range(100):
-            waits.settle()
-            counts, total = waits.counts, waits.total + waits.briefly
-            state = (self.puts, self.landing_put, counts and counts[:], total, waits.busy, len(waits.raw))
-            if not state[4]:
-                break
-        return landed(waits, *state)
-
-    def _landed_gets(self) -> tuple[int, HistogramReading]:
-        waits = self.get_waits
-        for _ in range(100):
-            waits.settle()
-            counts, total = waits.counts, waits.total + waits.briefly
-            state = (self.gets, self.landing_get, counts and counts[:], total, waits.busy, len(waits.raw))
-            if not state[4]:
-                break
-        return landed(waits, *state)
-
-    def _residence(self) -> HistogramReading:
-        self.residence.settle()
-        counts = self.residence.counts
-        return self.residence.reading(counts and counts[:], self.residence.total, 0)
-
-
-def landed(
-    waits: Durations, count: int, landing: int, counts: list[int] | None, total: float, _busy: bool, late: int
-) -> tuple[int, HistogramReading]:
-    """The operations whose wait is in the histogram already, and that histogram with the zero waits.
-
-    One that is counted but whose wait is not yet sorted in belongs to the next reading: so the count and the
-    histogram always agree, and neither goes back.
-    """
-    count -= late + (count > landing)
-    sorted_in = sum(counts) if counts else 0
-    return count, waits.reading(counts, total, max(0, count - sorted_in))
-
-
-GONE: dict[str, object] = {
-    "members": 0,
-    "unbounded_members": 0,
-    "capacity_items": None,
-    "depth_items": 0,
-    "utilization_ratio": None,
-    "peak_utilization_ratio": None,
-    "blocked_producers": 0,
-    "longest_block_seconds": 0.0,
-    "idle_consumers": 0,
-    "oldest_item_age_seconds": 0.0,
-    "unfinished_tasks": 0,
-}
 
 
 def finite(capacity: object) -> float:
