@@ -15,7 +15,7 @@ from sockets import MB, opened, until
 
 import bpexporter
 
-README = Path(__file__).parents[2] / "README.md"
+STREAMS = Path(__file__).parents[2] / "docs" / "streams.md"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what the kernel says of TCP is known on Linux only")
 CHUNK = b"." * 65_536
 HEALTHY = "healthy"
@@ -258,8 +258,8 @@ def test_reader_reads_nothing_else(changed, told):
 
 
 def test_readme_decides_by_the_same_metrics():
-    """The decision table of the README names every metric that the reader of this test looks at."""
-    section = re.search(r"## Which of the three is it\?\n(.*?)\n## ", README.read_text(), re.DOTALL)
+    """The decision table of the docs names every metric that the reader of this test looks at."""
+    section = re.search(r"## Which of the three is it\?\n(.*?)\n## ", STREAMS.read_text(), re.DOTALL)
     assert section is not None
     looked_at = {PAUSED, DRAINING, UNHEEDED, BUSY, LIMITED, HELD, FULLNESS}
     assert {metric for metric in looked_at if metric not in section[1]} == set()

@@ -1,4 +1,4 @@
-"""The recipes of the README, each run as it stands there."""
+"""The recipes of the docs, each run as it stands there."""
 
 import contextlib
 import importlib.util
@@ -18,7 +18,7 @@ import pytest
 from needs import missing
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "docs" / "recipes.md").read_text()
 RECIPES = dict(re.findall(r"<!-- recipe: (\w+) -->\n```\w+\n(.*?)```", README, re.DOTALL))
 
 

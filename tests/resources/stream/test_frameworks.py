@@ -18,7 +18,7 @@ import bpexporter
 from bpexporter.hub.hub import registry_of
 from bpexporter.resources.stream import pauses as stream_pauses
 
-README = Path(__file__).parents[3] / "README.md"
+STREAMS = Path(__file__).parents[3] / "docs" / "streams.md"
 NAME = "clients"
 CHUNK = b"." * 65_536
 CHUNKS = 256
@@ -109,10 +109,10 @@ async def aiohttp_served(handler: Any, method: str = "GET", **options: Any) -> A
 
 @both_loops
 def test_aiohttp_server(loop, hub, clock, monkeypatch):
-    """The middleware of the README shows an aiohttp server's slow client while it is slow, and who is to blame."""
+    """The middleware of the docs shows an aiohttp server's slow client while it is slow, and who is to blame."""
     monkeypatch.setattr("bpexporter.hub.hub.default_hub", hub)
     recipe: dict[str, Any] = {}
-    exec(re.search(r"<!-- recipe: slow_clients -->\n```python\n(.*?)```", README.read_text(), re.DOTALL)[1], recipe)
+    exec(re.search(r"<!-- recipe: slow_clients -->\n```python\n(.*?)```", STREAMS.read_text(), re.DOTALL)[1], recipe)
 
     async def stream(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
