@@ -15,7 +15,6 @@ from bpexporter.catalogue.merging import at_least, merge, seconds
 from bpexporter.catalogue.metrics import METRICS, READINGS, metrics_of
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Metric
-from bpexporter.resources.kinds import RESOURCES
 
 PACKAGE = Path(bpexporter.__file__).parent
 
@@ -87,8 +86,6 @@ PARTS = {
     ("queue", "reason"): ("full", "cancelled", "shutdown"),
     ("stream", "cause"): ("receiver", "send_buffer"),
     ("limiter", "reason"): ("cancelled",),
-    ("itself", "kind"): RESOURCES,
-    ("itself", "version"): (bpexporter.__version__,),
 }
 # Told to the program itself, and no series: a reading says of how many writers the kernel was asked.
 WITHOUT_METRIC = {("stream", "kernel_writers")}
@@ -200,7 +197,7 @@ def test_a_declaration_cannot_be_changed():
 
 def test_each_field_of_a_reading_says_what_it_is():
     """Each has a docstring of a sentence under it."""
-    for path in (PACKAGE / "ledgers" / "readings.py", PACKAGE / "catalogue.py"):
+    for path in PACKAGE.glob("resources/*/metrics.py"):
         classes = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
         for node in (one for one in classes if one.name.endswith("Reading")):
             for field, text in zip(node.body[1::2], node.body[2::2], strict=True):

@@ -23,13 +23,15 @@ def values(metric: Metric, bounds: tuple[float, ...], numbers: Numbers) -> st.Se
     if metric.kind == "histogram":
         counts = st.tuples(*[COUNTS] * (len(bounds) + 1))
         return st.none() | st.builds(HistogramReading, st.just(bounds), counts, numbers)
+    if metric.table:
+        return st.none() | st.dictionaries(st.tuples(*[NAMES] * len(metric.table)), numbers, max_size=3)
     if metric.split:
         return st.none() | st.tuples(*[numbers] * len(metric.parts))
     return st.none() | numbers
 
 
 def readings(subject: str, bounds: tuple[float, ...] = (0.5,), *, numbers: Numbers = NUMBERS) -> st.SearchStrategy[Any]:
-    """Any reading of `subject`; fields that no metric shows are 0."""
+    """Any reading of `subject`; fields that no metric shows are 0; tables have any rows."""
     shown = {metric.field: values(metric, bounds, numbers) for metric in METRICS if metric.subject == subject}
     reading = READINGS[subject]
     return st.builds(reading, **{field: shown.get(field, st.just(0)) for field in reading._fields})

@@ -104,10 +104,10 @@ async def test_an_idle_loop_is_asked_less_often(monkeypatch):
     ledger = beating(clock)
     for _ in range(20):
         late(ledger, clock, 0)
-    assert ledger.renewal_interval == LONGEST
+    assert ledger.interval == LONGEST
     used[0] += 0.4
     late(ledger, clock, 0)
-    assert ledger.renewal_interval == SHORTEST
+    assert ledger.interval == SHORTEST
 
 
 async def test_a_late_timer_makes_the_next_ones_frequent(monkeypatch):
@@ -118,7 +118,7 @@ async def test_a_late_timer_makes_the_next_ones_frequent(monkeypatch):
     for _ in range(20):
         late(ledger, clock, 0)
     late(ledger, clock, 1)
-    assert ledger.renewal_interval == SHORTEST
+    assert ledger.interval == SHORTEST
 
 
 def stuck(hub: bpexporter.Hub) -> list[float]:
