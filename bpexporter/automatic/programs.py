@@ -93,7 +93,9 @@ def compiled(path: Path, name: str) -> CodeType:
 def main_module(path: str, loader: Any) -> ModuleType:
     """A module as ``__main__`` is where a script is run."""
     module = ModuleType("__main__")
-    module.__dict__.update(__builtins__=sys.modules["builtins"], __cached__=None, __file__=path, __loader__=loader)
+    module.__dict__.update(__builtins__=sys.modules["builtins"], __file__=path, __loader__=loader)
+    if sys.version_info < (3, 15):  # from then on a script has no such name
+        module.__dict__.update(__cached__=None)
     if sys.version_info < (3, 14):  # from then on they are made when they are asked for
         module.__dict__.update(__annotations__={})
     return module

@@ -108,6 +108,7 @@ KNOWN_SOURCES = {
     (3, 12): "c501c899dbc47652",
     (3, 13): "55a2dbc2868e8594",
     (3, 14): "47fbaa995a015456",
+    (3, 15): "0a6be836f236d9d3",
 }
 KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)
 METHODS = Replaced(

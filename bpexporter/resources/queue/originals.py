@@ -32,6 +32,7 @@ KNOWN_SOURCES = {
     (3, 12): "01581bcb2fc94e54",
     (3, 13): "5b9db1d0c38477e2",
     (3, 14): "5c2e54bea449bbdb",
+    (3, 15): "3025386de6473582",
 }
 
 KNOWN = is_known(RELIED_ON, KNOWN_SOURCES)

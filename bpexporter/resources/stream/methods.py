@@ -112,6 +112,7 @@ KNOWN_SOURCES = {
     (3, 12): "90ba80b88ad69500",
     (3, 13): "e276419d55d05528",
     (3, 14): "57f2ddfc664c9a1c",
+    (3, 15): "89679f46789caacb",
 }
 KNOWN = is_known((DRAIN, HELPER), KNOWN_SOURCES)
 
