@@ -18,6 +18,9 @@ REFERENCE = re.compile(r"\{(\w+)\.(\w+)(?:\.(bucket|sum|count))?(?:\|([^{}]+))?\
 # Kinds of resources that have a variable on the dashboards.
 VARIABLES = ("queue", "stream", "limiter")
 
+# How many objects share a name.
+MEMBERS = {"queue": "members", "stream": "open_writers", "limiter": "members"}
+
 Selector = Callable[[Metric], str]
 
 
@@ -58,3 +61,16 @@ def expand(template: str, selector: Selector) -> str:
         return metric.name + (f"_{part}" if part else "") + (f"{{{matchers}}}" if matchers else "")
 
     return REFERENCE.sub(write, template)
+
+
+def some(subject: str, window: str, seconds: str = "stalled_seconds_total") -> str:
+    """Pressure: stalled seconds a second and member, 0 to 1, as the `some` line of Linux PSI.
+
+    Where the number of members is not known, or none lived at a scrape, there is one.
+    """
+    spent = f"rate({{{subject}.{seconds}}}{window})"
+    alone = f"clamp_max({spent}, 1)"
+    if subject not in MEMBERS:
+        return alone
+    members = f"avg_over_time({{{subject}.{MEMBERS[subject]}}}{window}) > 0"
+    return f"clamp_max({spent} / ({members}), 1)\nor {alone}"

@@ -1,4 +1,4 @@
-"""Recording rules: the shares and quantiles that alerts judge by and that long ranges are drawn from.
+"""Recording rules: what alerts judge by, and nothing that none does: a rule that nobody reads costs all the same.
 
 Names are level:metric:operations, as the Prometheus documentation proposes. Each keeps the target's labels.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from grafana.source.queries import anywhere, expand
-from grafana.source.thresholds import RATE
+from grafana.source import thresholds
+from grafana.source.queries import anywhere, expand, some
+from grafana.source.thresholds import GRACE, LONG, RATE, REMEMBERED
 
 
 class Recording(NamedTuple):
@@ -22,10 +23,9 @@ class Recording(NamedTuple):
         return {"record": self.record, "expr": expand(self.template, anywhere)}
 
 
-def stalled(subject: str) -> Recording:
-    """The share of the time with somebody blocked, as the `some` line of Linux PSI."""
-    name = f"instance_{subject}:backpressure_{subject}_stalled:ratio_rate{RATE}"
-    return Recording(name, f"rate({{{subject}.stalled_seconds_total}}[{RATE}])")
+def pressure(subject: str) -> Recording:
+    """Stalled seconds a second and member, over a window that outlasts a restart."""
+    return Recording(f"instance_{subject}:backpressure_{subject}_pressure:ratio_rate{LONG}", some(subject, f"[{LONG}]"))
 
 
 def refused(subject: str, refusals: str, done: str) -> Recording:
@@ -36,18 +36,38 @@ def refused(subject: str, refusals: str, done: str) -> Recording:
     return Recording(name, f"{given_up}\n/\n({calls} > 0)")
 
 
-def p99(subject: str, histogram: str) -> Recording:
-    """The 99th percentile of a histogram."""
-    name = f"instance_{subject}:backpressure_{subject}_{histogram}:p99_rate{RATE}"
-    return Recording(name, f"histogram_quantile(0.99, rate({{{subject}.{histogram}.bucket}}[{RATE}]))")
-
-
-QUEUE_STALLED, STREAM_STALLED, LIMITER_STALLED, LOOP_STALLED = map(stalled, ("queue", "stream", "limiter", "loop"))
+QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE = map(pressure, ("queue", "stream", "limiter"))
+LOOP_STALLED = Recording(
+    f"instance_loop:backpressure_loop_stalled:ratio_rate{RATE}", some("loop", f"[{RATE}]")
+)
 QUEUE_REFUSED = refused("queue", 'refused_puts_total|reason=~"full|cancelled"', "puts_total")
 LIMITER_REFUSED = refused("limiter", "refused_acquires_total", "acquire_wait_seconds.count")
-QUEUE_SATURATED = Recording(
-    f"instance_queue:backpressure_queue_saturated:ratio_rate{RATE}",
-    f'sum without (band) (rate({{queue.occupancy_seconds_total|band=~"high|full"}}[{RATE}]))',
+QUEUE_AT_REST = Recording(
+    f"instance_queue:backpressure_queue_at_rest:max_over_time{REMEMBERED}",
+    f"""
+# Full within the last hour, and nobody has ever waited for room or been turned away: what is handed out and given
+# back, as the connections of a pool, for which full means idle.
+max_over_time({{queue.utilization_ratio}}[{REMEMBERED}]) >= {thresholds.FULL}
+and (
+  max_over_time({{queue.stalled_seconds_total}}[{LONG}]) == 0
+  or max_over_time({{queue.blocked_producers}}[{LONG}]) == 0
+)
+unless max_over_time({{queue.stalled_seconds_total}}[{LONG}]) > 0
+unless sum without (reason) (max_over_time({{queue.refused_puts_total}}[{LONG}])) > 0
+""".strip("\n"),
+)
+QUEUE_RISING = Recording(
+    "instance_queue:backpressure_queue_rising:bool",
+    f"(delta({{queue.depth_items}}[{GRACE}]) > bool 0)\nand max_over_time({{queue.unbounded_members}}[{GRACE}]) > 0",
+)
+STREAM_UNHEEDED = Recording(
+    f"instance_stream:backpressure_stream_unheeded:rate{LONG}",
+    f"""
+# Writers over their mark that are in no drain(); where drains are not seen, all that are over it.
+rate({{stream.paused_seconds_total}}[{LONG}])
+  - (rate({{stream.drain_blocked_seconds_total}}[{LONG}]) or rate({{stream.stalled_seconds_total}}[{LONG}]))
+or rate({{stream.paused_seconds_total}}[{LONG}])
+""".strip("\n"),
 )
 RECEIVER_LIMITED = Recording(
     f"instance_stream:backpressure_stream_receiver_limited:ratio_rate{RATE}",
@@ -56,17 +76,14 @@ RECEIVER_LIMITED = Recording(
 )
 
 RECORDINGS = (
-    QUEUE_STALLED,
-    QUEUE_SATURATED,
+    QUEUE_PRESSURE,
     QUEUE_REFUSED,
-    p99("queue", "put_wait_seconds"),
-    p99("queue", "residence_seconds"),
-    STREAM_STALLED,
+    QUEUE_AT_REST,
+    QUEUE_RISING,
+    STREAM_PRESSURE,
+    STREAM_UNHEEDED,
     RECEIVER_LIMITED,
-    p99("stream", "drain_seconds"),
-    LIMITER_STALLED,
+    LIMITER_PRESSURE,
     LIMITER_REFUSED,
-    p99("limiter", "acquire_wait_seconds"),
     LOOP_STALLED,
-    p99("loop", "lag_seconds"),
 )
