@@ -15,16 +15,16 @@ from bpexporter.resources.loop.metrics import LOOP_METRICS, LoopReading
 from bpexporter.resources.queue.metrics import QUEUE_METRICS, QueueReading
 from bpexporter.resources.stream.metrics import STREAM_METRICS, StreamReading
 
-READINGS: dict[str, type[Any]] = {
-    "queue": QueueReading,
-    "stream": StreamReading,
-    "limiter": LimiterReading,
-    "loop": LoopReading,
-    "itself": ItselfReading,
+# By subject: what is read of it, and what is declared of that; the page is in this order.
+SUBJECTS: dict[str, tuple[type[Any], tuple[Metric, ...]]] = {
+    "queue": (QueueReading, QUEUE_METRICS),
+    "stream": (StreamReading, STREAM_METRICS),
+    "limiter": (LimiterReading, LIMITER_METRICS),
+    "loop": (LoopReading, LOOP_METRICS),
+    "itself": (ItselfReading, ITSELF_METRICS),
 }
-
-
-METRICS: tuple[Metric, ...] = QUEUE_METRICS + STREAM_METRICS + LIMITER_METRICS + LOOP_METRICS + ITSELF_METRICS
+READINGS: dict[str, type[Any]] = {subject: reading for subject, (reading, _) in SUBJECTS.items()}
+METRICS: tuple[Metric, ...] = tuple(metric for _, metrics in SUBJECTS.values() for metric in metrics)
 
 
 def metrics_of(subject: str) -> tuple[Metric, ...]:

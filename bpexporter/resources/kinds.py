@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from bpexporter.resources.patching import ATTRIBUTE
 
-QUEUE, STREAM, LIMITER, LOOP = RESOURCES = "queue", "stream", "limiter", "loop"
+QUEUE, STREAM, LIMITER, LOOP = "queue", "stream", "limiter", "loop"
 # What may be made outside every loop; it is bound to one when somebody first waits in it.
 BOUND_LATER = (QUEUE, LIMITER)
 
@@ -37,6 +37,7 @@ KINDS: dict[str, Kind] = {
     LIMITER: Kind((asyncio.Semaphore,), "bpexporter.resources.limiter.instrument", "LimiterInstrument"),
     LOOP: Kind((asyncio.AbstractEventLoop,), "bpexporter.resources.loop.instrument", "LoopInstrument"),
 }
+RESOURCES = tuple(KINDS)
 WATCHABLE = (
     "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.StreamWriter, transports that write, "
     "asyncio.Semaphore, asyncio.BoundedSemaphore, event loops"

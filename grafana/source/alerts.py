@@ -53,7 +53,6 @@ class Alert(NamedTuple):
         }
 
 
-
 def mostly(gauge: str, window: str = RATE, before: str = "") -> str:
     """The level that a gauge was at, or over, for three quarters of a window: a restart in it changes nothing."""
     return f"quantile_over_time({thresholds.MOSTLY}, {gauge}[{window}]{before})"
