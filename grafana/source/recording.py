@@ -36,10 +36,7 @@ def refused(subject: str, refusals: str, done: str) -> Recording:
     return Recording(name, f"{given_up}\n/\n({calls} > 0)")
 
 
-QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE = map(pressure, ("queue", "stream", "limiter"))
-LOOP_STALLED = Recording(
-    f"instance_loop:backpressure_loop_stalled:ratio_rate{RATE}", some("loop", f"[{RATE}]")
-)
+QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE, LOOP_PRESSURE = map(pressure, ("queue", "stream", "limiter", "loop"))
 QUEUE_REFUSED = refused("queue", 'refused_puts_total|reason=~"full|cancelled"', "puts_total")
 LIMITER_REFUSED = refused("limiter", "refused_acquires_total", "acquire_wait_seconds.count")
 QUEUE_AT_REST = Recording(
@@ -85,5 +82,5 @@ RECORDINGS = (
     RECEIVER_LIMITED,
     LIMITER_PRESSURE,
     LIMITER_REFUSED,
-    LOOP_STALLED,
+    LOOP_PRESSURE,
 )
