@@ -1,4 +1,4 @@
-"""What fires fires, and what is quiet is quiet, when scrapes are lost, processes restart, and a second cluster is there."""
+"""The cases of the rules hold when scrapes are lost, when processes restart, and when there is a second cluster."""
 
 import re
 import subprocess

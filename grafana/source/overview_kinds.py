@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from grafana.source.overview_queues import RATE, SHARE, by, legend, linked, pressure
+from grafana.source.overview_queues import SHARE, by, legend, linked, pressure
 from grafana.source.panels import (
     ANY,
     DRAWN,
     NEUTRAL,
     OVER_AREA,
     PRESSURE,
+    RATE,
     SHORT_LEGEND,
     STACKED,
     UTILIZATION_AREA,
@@ -18,6 +19,7 @@ from grafana.source.panels import (
     lines,
     quantiles,
     row,
+    some,
     stat,
     worst,
 )
@@ -143,7 +145,7 @@ def loops() -> list[Panel]:
         ),
         lines(
             "Time in which the loop was stuck",
-            [Query(worst(by("loop", f"rate({{loop.stalled_seconds_total}}{RATE})")), named)],
+            [Query(worst(by("loop", some("loop"))), named)],
             **SHARE,
             width=8,
             limits=PRESSURE,

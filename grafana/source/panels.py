@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from grafana.source import thresholds
+from grafana.source import queries, thresholds
 from grafana.source.queries import VARIABLES, expand, metrics_in, on_dashboard
 
 Panel = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WORST = 20
+RATE = "[$__rate_interval]"
 GOOD, FAIR, BAD, CALM = "green", "orange", "red", "blue"
 
 
@@ -39,8 +40,12 @@ def scarcest(template: str) -> str:
 
 
 def some(kind: str) -> str:
-    """Stall pressure, as the `some` line of Linux PSI: a share, though the seconds of those under one name add up."""
-    return f"clamp_max(rate({{{kind}.stalled_seconds_total}}[$__rate_interval]), 1)"
+    """Pressure: the share of a member's time with somebody held up, as the `some` line of Linux PSI.
+
+    Where drains are not seen, as those of transports, it is the share of a writer's time over its mark.
+    """
+    stalled = queries.some(kind, RATE)
+    return f"{stalled}\nor {queries.some(kind, RATE, 'paused_seconds_total')}" if kind == "stream" else stalled
 
 
 def targets(queries: Iterable[Query]) -> list[Panel]:

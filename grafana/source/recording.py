@@ -48,6 +48,7 @@ max_over_time({{queue.utilization_ratio}}[{REMEMBERED}]) >= {thresholds.FULL}
 and (
   max_over_time({{queue.stalled_seconds_total}}[{LONG}]) == 0
   or max_over_time({{queue.blocked_producers}}[{LONG}]) == 0
+  or max_over_time({{queue.longest_block_seconds}}[{LONG}]) == 0
 )
 unless max_over_time({{queue.stalled_seconds_total}}[{LONG}]) > 0
 unless sum without (reason) (max_over_time({{queue.refused_puts_total}}[{LONG}])) > 0
