@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bpexporter.hub import Hub, Snapshot, default_hub
-from bpexporter.ledgers.readings import LimiterReading, LoopReading, QueueReading, StreamReading
-from bpexporter.watching import snapshot, unwatch, watch
+from bpexporter.hub.hub import Hub, default_hub
+from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources.limiter.metrics import LimiterReading
+from bpexporter.resources.loop.metrics import LoopReading
+from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stream.metrics import StreamReading
+from bpexporter.settings import VERSION
+from bpexporter.watching.watch import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
-    from bpexporter.auto import install, uninstall
-    from bpexporter.collector import Collector
-    from bpexporter.connections import watched_connection, watched_handler
-    from bpexporter.server import Exporter, mount, start
-    from bpexporter.triggers import Stall, Trigger, on_stall
+    from bpexporter.analysis.triggers import Stall, Trigger, on_stall
+    from bpexporter.automatic.install import install, uninstall
+    from bpexporter.export.collector import Collector
+    from bpexporter.server.endpoint import Exporter, mount, start
+    from bpexporter.watching.connections import watched_connection, watched_handler
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Collector",
     "Exporter",
@@ -44,11 +49,11 @@ __all__ = [
 ]
 
 _LATER = {
-    **dict.fromkeys(("install", "uninstall"), "auto"),
-    **dict.fromkeys(("Stall", "Trigger", "on_stall"), "triggers"),
-    **dict.fromkeys(("Exporter", "mount", "start"), "server"),
-    **dict.fromkeys(("watched_connection", "watched_handler"), "connections"),
-    "Collector": "collector",
+    **dict.fromkeys(("install", "uninstall"), "automatic.install"),
+    **dict.fromkeys(("Stall", "Trigger", "on_stall"), "analysis.triggers"),
+    **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
+    **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
+    "Collector": "export.collector",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from bpexporter.cli import main
+from bpexporter.commands.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,6 +1,6 @@
 """Errors of our own: counted and swallowed, so that no application ever sees one.
 
-Floor 0. With ``BPEXPORTER_RAISE=1`` they are raised instead; tests and CI run so.
+With ``BPEXPORTER_RAISE=1`` they are raised instead; tests and CI run so.
 """
 
 from __future__ import annotations

@@ -21,4 +21,4 @@ hypothesis.settings.load_profile("bpexporter")
 @pytest.fixture(autouse=True)
 def rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test is the first of its process to watch and unwatch."""
-    monkeypatch.setattr("bpexporter.watching._rounds", collections.Counter())
+    monkeypatch.setattr("bpexporter.watching.watch._rounds", collections.Counter())

@@ -10,7 +10,7 @@ from promql_checks import complaints, unfiltered
 from promql_labels import labels_of
 from promql_parts import declared, matchers, selectors
 
-from bpexporter.catalogue import METRICS
+from bpexporter.catalogue.metrics import METRICS
 from grafana.source.__main__ import files, main, stale
 from grafana.source.queries import anywhere, expand, find
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from needs import needs
 
-from bpexporter import cli
+from bpexporter.commands import main as cli
 from grafana.source.alerts import ALERTS
 
 ROOT = Path(__file__).parents[1]

@@ -1,11 +1,11 @@
-"""Writes dashboards, rules and Kubernetes files into grafana/, or says which of them are not as made (``--check``)."""
+"""Writes dashboards, rules, Kubernetes files and tables of the docs, or says what is not as made (``--check``)."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from grafana.source import kubernetes, rules
+from grafana.source import docs, kubernetes, rules
 from grafana.source.dashboards import DETAIL, OVERVIEW, to_json
 from grafana.source.detail import detail
 from grafana.source.overview import overview
@@ -29,10 +29,14 @@ def stale(folder: Path = HERE) -> list[str]:
 def main(words: list[str]) -> int:
     """Write, or with ``--check`` look only; the exit code."""
     names = stale()
+    pages = {path: text for path, text in docs.pages().items() if path.read_text() != text}
     if words != ["--check"]:
         for name in names:
             (HERE / name).parent.mkdir(parents=True, exist_ok=True)
             (HERE / name).write_text(files()[name])
+        for path, text in pages.items():
+            path.write_text(text)
+    names += [path.relative_to(docs.ROOT).as_posix() for path in pages]
     for name in names:
         print(name)
     return int(bool(names) and words == ["--check"])

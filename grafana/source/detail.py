@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bpexporter.clocks import BANDS
+from bpexporter.primitives.bands import BANDS
 from grafana.source import dashboards
 from grafana.source.detail_others import limiter, stream
 from grafana.source.overview import by_name

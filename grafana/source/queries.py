@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bpexporter.catalogue import METRICS, Metric
+from bpexporter.catalogue.metrics import METRICS
+from bpexporter.resources.declaration import Metric
 
 PREFIX = {"itself": "bpexporter_"}
 REFERENCE = re.compile(r"\{(\w+)\.(\w+)(?:\.(bucket|sum|count))?(?:\|([^{}]+))?\}")

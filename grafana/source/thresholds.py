@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bpexporter.clocks import HIGH
+from bpexporter.primitives.bands import HIGH
 
 
 class Threshold(NamedTuple):

@@ -43,7 +43,7 @@ async def _opened(count: int) -> tuple[list[asyncio.StreamWriter], Any]:
 
 
 async def _measured(scale: Scale) -> AsyncIterator[tuple[str, ...]]:
-    from bpexporter.exposition import render
+    from bpexporter.export.text import render
 
     writers, clients = await _opened(scale.writers)
     hub, found = bpexporter.Hub(), []

@@ -23,7 +23,7 @@ Page = Callable[[], bytes]
 
 def ours(hub: Any, *, openmetrics: bool) -> Page:
     """Renders the page as the server does."""
-    from bpexporter.exposition import render
+    from bpexporter.export.text import render
 
     return lambda: render(hub, openmetrics=openmetrics)
 

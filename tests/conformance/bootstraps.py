@@ -51,8 +51,8 @@ def installed() -> Counted:
 def summed() -> dict[str, Any]:
     """The plain numbers of all names together, by metric."""
     import bpexporter
-    from bpexporter.catalogue import METRICS
-    from bpexporter.catalogue_merging import merge
+    from bpexporter.catalogue.merging import merge
+    from bpexporter.catalogue.metrics import METRICS
 
     kinds = bpexporter.snapshot().kinds
     readings = {kind: merge(kind, list(named.values())) for kind, named in kinds.items() if named}

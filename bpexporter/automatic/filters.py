@@ -1,0 +1,65 @@
+"""What `install` and ``bpexporter run`` can be told: arguments before environment before defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from bpexporter.hub.hub import Hub, checked_hub
+from bpexporter.naming.places import Place
+from bpexporter.primitives.callables import fitted
+from bpexporter.settings import from_environment
+
+Patterns = str | Iterable[str] | None
+
+
+class Settings(NamedTuple):
+    """How new objects are watched."""
+
+    hub: Hub
+    allow: tuple[str, ...]
+    deny: tuple[str, ...]
+    naming: Callable[..., str | None] | None
+
+    def wants(self, place: Place) -> bool:
+        """Whether what is made at `place` is to be watched."""
+        if any(matches(pattern, place) for pattern in self.deny):
+            return False
+        return not self.allow or any(matches(pattern, place) for pattern in self.allow)
+
+
+def matches(pattern: str, place: Place) -> bool:
+    """Whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
+    return fnmatchcase(place.name, pattern) or any(
+        fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules
+    )
+
+
+def patterns(given: Patterns, setting: str) -> tuple[str, ...]:
+    """`given`, else what the environment says; a string is a list with commas.
+
+    Raises ``TypeError`` for what is neither a string nor several.
+    """
+    chosen: Any = from_environment(setting) if given is None else given
+    if isinstance(chosen, str):
+        chosen = chosen.split(",")
+    if not isinstance(chosen, Iterable):
+        raise TypeError(f"{setting} must be a string or several, not {type(chosen).__name__}")
+    found = tuple(chosen)
+    for pattern in found:
+        if not isinstance(pattern, str):
+            raise TypeError(f"{setting} must hold strings, not {type(pattern).__name__}")
+    return tuple(pattern.strip() for pattern in found if pattern.strip())
+
+
+def settings(hub: Hub | None, allow: Patterns, deny: Patterns, naming: Any) -> Settings:
+    """The settings, checked; what is not given comes from the environment."""
+    if naming is not None and not callable(naming):
+        raise TypeError(f"naming must be a function, not {type(naming).__name__}")
+    return Settings(
+        hub=checked_hub(hub),
+        allow=patterns(allow, "allow"),
+        deny=patterns(deny, "deny"),
+        naming=None if naming is None else fitted(naming, 2),
+    )

@@ -1,0 +1,4 @@
+"""All declarations together, and the merging of readings that follows from them.
+
+May touch: resources.
+"""

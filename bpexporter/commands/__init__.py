@@ -1,0 +1,4 @@
+"""The command line: parse, call, exit code.
+
+May touch: everything below.
+"""

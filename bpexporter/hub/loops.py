@@ -1,0 +1,51 @@
+"""Loops that own something watched: they are watched as well, and found at the latest at a reading."""
+
+from __future__ import annotations
+
+import threading
+from asyncio.events import _get_running_loop
+from typing import Any
+
+from bpexporter.faults import faults
+from bpexporter.hub import process
+from bpexporter.hub.registry import Registry
+from bpexporter.primitives.threads import OWN_THREADS
+from bpexporter.resources.kinds import BOUND_LATER, LOOP, instrument_of
+from bpexporter.resources.patching import own
+
+
+def find_loop(ledger: Any, registry: Registry) -> None:
+    """Watch the loop that runs, to which the object of `ledger` belongs; where none runs, look for it later."""
+    try:
+        loop = _get_running_loop()
+        if loop is None and ledger.instrument.kind in BOUND_LATER:
+            ledger.loopless = True
+        elif loop is not None:
+            watch_loop(loop, threading.get_ident(), registry)
+    except Exception as error:
+        faults.swallow(error, "finding a loop")
+
+
+def find_loops(registry: Registry) -> None:
+    """Watch the loops to which objects of `registry` that were made outside every loop have been bound since."""
+    for ledger in [one for kind in BOUND_LATER for one in registry.members(kind) if one.loopless]:
+        with process.lock:
+            loop = own(ledger.owner() if ledger.owner is not None else None, "_loop")
+            if loop is not None and not ledger.retired:
+                ledger.loopless = False
+                _bound(loop, registry)
+
+
+def _bound(loop: Any, registry: Registry) -> None:
+    try:
+        watch_loop(loop, getattr(loop, "_thread_id", None), registry)
+    except Exception as error:
+        faults.swallow(error, "finding a loop")
+
+
+def watch_loop(loop: Any, ident: int | None, registry: Registry) -> None:
+    """Record `loop`, which runs in the thread `ident`, unless it is recorded, closed, or one of our own."""
+    loops = instrument_of(LOOP)
+    if loops.ledger_of(loop) is None and loops.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
+        ledger = loops.attach(loop, bounds=registry.buckets, clock=registry.clock)
+        registry.add(loop, loops.name_of(ident), ledger, loops, automatic=True)

@@ -1,0 +1,66 @@
+"""The reading of all that a registry holds, name by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from bpexporter.catalogue.merging import at_least, merge, seconds
+from bpexporter.faults import faults
+from bpexporter.hub.entries import Entry
+from bpexporter.hub.registry import Registry
+from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources.exporter.metrics import ItselfReading
+from bpexporter.resources.kinds import RESOURCES
+from bpexporter.resources.protocols import GIVE_WAY
+from bpexporter.settings import VERSION
+
+
+def read_registry(registry: Registry) -> Snapshot:
+    """All readings now. May be called from any thread; runs none of the application's code."""
+    with registry.reading:
+        begun = time.perf_counter()
+        entries = registry.entries()
+        kinds: dict[str, Mapping[str, Any]] = {
+            kind: MappingProxyType(_read_kind(registry, kind, entries[kind])) for kind in RESOURCES
+        }
+        itself = ItselfReading(
+            build_info={(VERSION,): 1},
+            collect_seconds=time.perf_counter() - begun,
+            collect_errors=faults.count,
+            watched_objects={(kind,): sum(len(entry.members) for entry in entries[kind]) for kind in RESOURCES},
+            folded_names={(kind,): registry.folded_names[kind] for kind in RESOURCES},
+        )
+    return Snapshot(MappingProxyType({**kinds, "itself": MappingProxyType({"": itself})}))
+
+
+def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str, Any]:
+    readings = {}
+    for number, entry in enumerate(entries, 1):
+        if not number % GIVE_WAY:
+            time.sleep(0)
+        totals, members = registry.parts(entry)
+        parts = [] if totals is None else [totals]
+        if members:
+            parts += members[0].instrument.read_members(members, registry.clock)
+        if parts:
+            reading = _with_peaks(entry, merge(kind, parts), registry.clock())
+            readings[entry.name] = _as_shown(entry, kind, reading)
+    return readings
+
+
+def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:
+    if entry.shown_seconds:
+        reading = at_least(kind, reading, entry.shown_seconds)
+    if entry.shown_seconds or entry.members:  # what nobody changes any more need not be kept twice
+        entry.shown_seconds = seconds(kind, reading)
+    return reading
+
+
+def _with_peaks(entry: Entry, reading: Any, now: float) -> Any:
+    peak = entry.peaks.read(now) if entry.peaks is not None else 0
+    if peak and peak > (reading.peak_utilization_ratio or 0):
+        return reading._replace(peak_utilization_ratio=peak)
+    return reading

@@ -1,0 +1,180 @@
+"""The names of a hub, the ledgers under each, and the totals of members that are gone.
+
+Objects are held by weak reference only. A finalizer takes no lock and touches no total: it notes the ledger of the
+dead in a list, and the next `watch()` or reading folds it into its name.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from bpexporter.catalogue.merging import merge
+from bpexporter.faults import faults
+from bpexporter.hub.entries import Entry, Owner
+from bpexporter.primitives.peaks import PeakWindow
+from bpexporter.resources.kinds import RESOURCES
+from bpexporter.resources.protocols import Instrument, Ledger
+
+OTHER_NAME = "__other__"
+# One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
+MAX_NAMES = 1_000
+
+
+class Registry:
+    """Names and members. `buckets`, `max_names` and `clock` are those of the hub."""
+
+    def __init__(self, *, buckets: tuple[float, ...], max_names: int, clock: Callable[[], float]) -> None:
+        self.buckets = buckets
+        self.clock = clock
+        self.max_names = max_names
+        self._start()
+
+    def _start(self) -> None:
+        self._lock = threading.RLock()
+        self.reading = threading.RLock()  # one reading at a time
+        self._names: dict[str, dict[str, Entry]] = {kind: {} for kind in RESOURCES}
+        self.folded_names = dict.fromkeys(RESOURCES, 0)
+        self._dead: deque[Any] = deque()
+        note = self._dead.append
+        self._note_owner = lambda owner: note(owner.ledger)
+
+    def __repr__(self) -> str:
+        return ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
+
+    # Members ------------------------------------------------------------------------------------
+
+    def add(
+        self, obj: object, name: str, ledger: Ledger, instrument: Instrument[Any, Any], *, automatic: bool = False
+    ) -> None:
+        """`ledger` records `obj` under `name` from now on; `automatic`: nobody has asked for that name."""
+        with self._lock:
+            self._bury()
+            entry = self._entry(instrument.kind, name)
+            owner = Owner(obj, self._note_owner)
+            owner.ledger = ledger
+            ledger.owner, ledger.instrument, ledger.requested_name = owner, instrument, name
+            ledger.automatic = automatic
+            entry.add(ledger)
+
+    def remove(self, ledger: Ledger) -> None:
+        """`ledger` records no more; its totals stay with its name."""
+        with self._lock:
+            self._fold(ledger)
+
+    def release(self, obj: object, ledger: Ledger) -> None:
+        """`obj` is recorded no more; its totals stay with its name."""
+        self.remove(ledger)
+        ledger.instrument.detach(obj)
+
+    def note(self, ledger: Ledger) -> None:
+        """`ledger` is at its end; the next reading folds it. Takes no lock."""
+        self._dead.append(ledger)
+
+    def move(self, ledger: Ledger, name: str) -> None:
+        """`ledger` goes on under `name`, for which somebody has asked, with all that it has counted."""
+        with self._lock:
+            self._leave(ledger)
+            self._entry(ledger.instrument.kind, name).add(ledger)
+            ledger.requested_name, ledger.automatic = name, False
+
+    def discard(self, ledger: Ledger) -> None:
+        """`ledger` records no more, and what it has counted is of no interest."""
+        with self._lock:
+            self._leave(ledger)
+            ledger.retired, ledger.owner = True, None
+
+    def _leave(self, ledger: Ledger) -> None:
+        entry = ledger.entry
+        if entry.drop(ledger) and not entry.members and entry.retired_totals is None:
+            self._names[ledger.instrument.kind].pop(entry.name, None)
+
+    def members(self, kind: str) -> list[Any]:
+        """The ledgers of all live objects of this kind."""
+        with self._lock:
+            self._bury()
+            return [ledger for entry in self._names[kind].values() for ledger in entry.members]
+
+    def kinds_of(self, name: str) -> list[str]:
+        """The kinds of which something is, or was, recorded under `name`."""
+        with self._lock:
+            return [kind for kind, names in self._names.items() if name in names]
+
+    def under(self, kind: str, name: str) -> tuple[Any, list[Any]]:
+        """The retired totals of `name`, and the ledgers of its members that are alive."""
+        with self._lock:
+            self._bury()
+            entry = self._names[kind].get(name)
+            return (None, []) if entry is None else (entry.retired_totals, entry.members.copy())
+
+    def watches(self, kind: str) -> bool:
+        """Whether a live object of this kind is recorded here."""
+        with self._lock:
+            self._bury()
+            return any(entry.members for entry in self._names[kind].values())
+
+    def entries(self) -> dict[str, list[Entry]]:
+        """The names of each kind, the dead folded."""
+        with self._lock:
+            self._bury()
+            return {kind: list(names.values()) for kind, names in self._names.items()}
+
+    def parts(self, entry: Entry) -> tuple[Any, list[Any]]:
+        """The retired totals of `entry` and its members, taken together."""
+        with self._lock:
+            return entry.retired_totals, entry.members.copy()
+
+    def _entry(self, kind: str, name: str) -> Entry:
+        names = self._names[kind]
+        if name not in names and len(names) - (OTHER_NAME in names) >= self.max_names:
+            if not self.folded_names[kind]:
+                faults.warn(
+                    "bpexporter: over %d %s names; further ones are counted as %s (the first is %r)",
+                    self.max_names, kind, OTHER_NAME, name[:100],
+                )  # fmt: skip
+            self.folded_names[kind] += 1
+            name = OTHER_NAME
+        if name not in names:
+            names[name] = Entry(self, name)
+        return names[name]
+
+    # The dead -----------------------------------------------------------------------------------
+
+    def _bury(self) -> None:
+        while True:
+            try:
+                ledger = self._dead.popleft()
+            except IndexError:  # a finalizer that reads may have taken the last one
+                return
+            self._fold(ledger)
+
+    def _fold(self, ledger: Any) -> None:
+        entry, instrument = ledger.entry, ledger.instrument
+        if entry is None or not entry.drop(ledger):
+            return
+        ledger.retired = True
+        try:
+            now = self.clock()
+            peak = instrument.peak(ledger, now)
+            if peak:
+                entry.peaks = entry.peaks or PeakWindow()
+                entry.peaks.add(peak, now)
+            totals = instrument.close(ledger, now)
+            known = entry.retired_totals
+            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+        except Exception as error:
+            faults.swallow(error, f"folding a {instrument.kind}")
+        finally:
+            ledger.owner = None
+
+    def restart(self) -> None:
+        """Count from zero with the members that are alive, as a forked child does."""
+        members = [ledger for names in self._names.values() for entry in names.values() for ledger in entry.members]
+        self._start()
+        for ledger in members:
+            obj = ledger.owner() if ledger.owner is not None else None
+            if obj is not None:
+                ledger.instrument.restart(ledger, self.clock())
+                self.add(obj, ledger.requested_name, ledger, ledger.instrument, automatic=ledger.automatic)

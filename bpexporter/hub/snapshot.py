@@ -1,0 +1,38 @@
+"""All readings of a hub at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from bpexporter.resources.limiter.metrics import LimiterReading
+from bpexporter.resources.loop.metrics import LoopReading
+from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stream.metrics import StreamReading
+
+
+class Snapshot(NamedTuple):
+    """All readings of a hub at one moment."""
+
+    kinds: Mapping[str, Mapping[str, Any]]
+    """Per kind ("queue", "itself"), the reading of each name."""
+
+    @property
+    def queues(self) -> Mapping[str, QueueReading]:
+        """The reading of each queue name."""
+        return self.kinds["queue"]
+
+    @property
+    def streams(self) -> Mapping[str, StreamReading]:
+        """The reading of each stream name."""
+        return self.kinds["stream"]
+
+    @property
+    def limiters(self) -> Mapping[str, LimiterReading]:
+        """The reading of each limiter name."""
+        return self.kinds["limiter"]
+
+    @property
+    def loops(self) -> Mapping[str, LoopReading]:
+        """The reading of each loop name."""
+        return self.kinds["loop"]

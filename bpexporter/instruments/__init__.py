@@ -1,1 +1,0 @@
-"""What updates the ledgers: one module for each kind of resource. Floor 2."""

@@ -1,0 +1,4 @@
+"""What an object is called, and where in the code it was made.
+
+May touch: watching.
+"""

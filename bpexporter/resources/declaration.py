@@ -1,0 +1,64 @@
+"""The declaration of a metric: its name, what it counts, what it means, how it is read and merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["gauge", "counter", "histogram"]
+
+Merge = Literal["sum", "max", "min"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One declaration.
+
+    `field` names the attribute of the subject's reading, `label` the label that carries the resource's name, where
+    there is one. `split` is a further label with the values `parts`; the field is then a tuple in that order. `table`
+    are further labels whose values are found as the program runs; the field is then a mapping from tuples of their
+    values to numbers. `merge` says how readings of several members, or of several processes, become one.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    subject: str
+    label: str
+    field: str
+    help: str
+    meaning: str
+    merge: Merge = "sum"
+    split: str = ""
+    parts: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels, in the order of exposition, without a histogram's ``le``."""
+        return tuple(label for label in (self.label, self.split, *self.table) if label)
+
+    @property
+    def family(self) -> str:
+        """The name of the family: without ``_total``."""
+        return self.name.removesuffix("_total")
+
+
+def declaring(subject: str, prefix: str, *, label: str = "") -> Callable[..., Metric]:
+    """A function that declares metrics of `subject`, whose names begin with `prefix`."""
+
+    def declare(name: str, kind: Kind, unit: str, field: str, help: str, meaning: str, **more: Any) -> Metric:
+        return Metric(
+            name=prefix + name,
+            kind=kind,
+            unit=unit,
+            subject=subject,
+            label=label,
+            field=field,
+            help=help,
+            meaning=meaning,
+            **more,
+        )
+
+    return declare

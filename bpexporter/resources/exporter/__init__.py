@@ -1,0 +1,4 @@
+"""What bpexporter says of itself.
+
+May touch: what the kinds have in common.
+"""

@@ -1,0 +1,4 @@
+"""Semaphores.
+
+May touch: what the kinds have in common.
+"""

@@ -1,0 +1,4 @@
+"""Event loops.
+
+May touch: what the kinds have in common.
+"""

@@ -1,0 +1,120 @@
+"""Watches event loops: asyncio's, uvloop's and others that keep the time of the monotonic clock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from asyncio.events import _get_running_loop
+from collections.abc import Callable, Iterator
+from contextvars import Context
+from typing import Any
+
+from bpexporter.resources.loop.ledger import LoopLedger
+from bpexporter.resources.loop.metrics import LoopReading
+from bpexporter.resources.patching import ATTRIBUTE, held
+from bpexporter.resources.protocols import Instrument
+
+# Tasks --------------------------------------------------------------------------------------------------
+
+tasks: Any = asyncio.tasks
+# The C task, and the one in Python; what is neither is left out: asking it would run the host's code.
+TASKS: tuple[Any, ...] = (asyncio.Task, tasks._PyTask)
+
+
+def _copies() -> Iterator[Any]:
+    """All tasks of the process. Copying a set never fails, whatever other threads add and drop meanwhile."""
+    for name in ("_all_tasks", "_scheduled_tasks"):
+        found = getattr(tasks, name, None)
+        if found is not None:
+            yield from (task for task in (one() for one in found.data.copy()) if task is not None)
+    yield from set(getattr(tasks, "_eager_tasks", ()))
+
+
+def _is_pending(task: Any, loop: Any) -> bool:
+    for kind in TASKS:
+        if issubclass(type(task), kind):
+            return kind.get_loop(task) is loop and not kind.done(task)
+    return False
+
+
+def count_tasks(loop: Any) -> int:
+    """Tasks of `loop` that are not done, counted from any thread."""
+    if hasattr(tasks, "_py_all_tasks"):  # 3.14 on: tasks stand in no set, and asking stops all threads for it
+        return len(asyncio.all_tasks(loop))
+    return sum(_is_pending(task, loop) for task in _copies())
+
+
+# The instrument ------------------------------------------------------------------------------------------
+
+
+class LoopInstrument(Instrument[LoopLedger, LoopReading]):
+    """Watches `asyncio.AbstractEventLoop` and its subclasses."""
+
+    kind = "loop"
+
+    def ledger_of(self, loop: Any) -> LoopLedger | None:
+        """The ledger of `loop`, ``None`` where it is not watched."""
+        ledger = held(loop)
+        return ledger if isinstance(ledger, LoopLedger) and not ledger.retired else None
+
+    def uninstall(self) -> None:
+        """Nothing is watched any more; nothing was replaced."""
+
+    def name_of(self, ident: int | None) -> str:
+        """The name of a loop that runs in this thread: that of the thread, without what counts threads up."""
+        if ident == threading.main_thread().ident:
+            return "main"
+        thread = next((one for one in threading.enumerate() if one.ident == ident), None)
+        plain = re.sub(r"[-_ ]?\d+", "", thread.name if thread is not None else "")
+        return plain.encode("utf-8", "replace").decode()[:200] or "loop"
+
+    def keeps_time(self, loop: Any) -> bool:
+        """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""
+        kind = type(loop)
+        known = getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.startswith("uvloop")
+        return known and kind.__dictoffset__ != 0 and getattr(loop.time, "__self__", None) is loop
+
+    def attach(self, loop: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> LoopLedger:
+        """Give `loop` a ledger and a timer. May be called from any thread."""
+        ledger = LoopLedger(bounds=bounds, clock=clock)
+        object.__setattr__(loop, ATTRIBUTE, ledger)
+        if loop.is_closed():
+            return ledger
+        if _get_running_loop() is loop:
+            ledger.beat()
+        else:
+            if loop.is_running():
+                ledger.due = clock()  # where it is stuck, that shows from now on
+            loop.call_soon_threadsafe(ledger.beat, context=Context())
+        return ledger
+
+    def detach(self, loop: Any) -> None:
+        """Take the ledger from `loop`; its timer is not set again."""
+        object.__delattr__(loop, ATTRIBUTE)
+
+    def read(self, ledger: LoopLedger, now: float) -> LoopReading:
+        """A reading of the loop at `now`; a loop that has closed is told to the hub."""
+        loop = ledger.live_owner()
+        if loop is None:
+            return self.close(ledger, now)
+        if loop.is_closed():
+            ledger.entry.registry.note(ledger)
+            return self.close(ledger, now)
+        return ledger.read(now, tasks=count_tasks(loop), runs=loop.is_running())
+
+    def stalled_seconds(self, ledger: LoopLedger, now: float) -> float:
+        """Seconds late so far, the present stall included."""
+        loop = ledger.live_owner()
+        return ledger.stalled_seconds(now, runs=loop is not None and loop.is_running())
+
+    def close(self, ledger: LoopLedger, now: float) -> LoopReading:
+        """The totals of a loop that is gone or no longer watched."""
+        return ledger.read(now, tasks=0, runs=False)
+
+    def peak(self, ledger: LoopLedger, now: float) -> None:
+        """A loop has no utilisation."""
+
+    def restart(self, ledger: LoopLedger, now: float) -> None:
+        """Count from zero."""
+        ledger.restart(ledger.lags.bounds)

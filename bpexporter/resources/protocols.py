@@ -1,0 +1,104 @@
+"""What is asked of each kind of resource: of its ledgers, of their readings and of its instrument."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from bpexporter.faults import faults
+
+# After so many members a reading gives way to other threads: they take about half a millisecond.
+GIVE_WAY = 40
+
+
+class Registry(Protocol):
+    """What a ledger may tell the names among which it stands."""
+
+    def note(self, ledger: Any) -> None:
+        """`ledger` is at its end; the next reading folds it. Takes no lock."""
+
+
+class Entry(Protocol):
+    """The name of which a ledger is a member."""
+
+    registry: Any
+    name: str
+    next_asked: int
+    """The member from which on the next reading asks, where it asks some of them only."""
+
+
+class Ledger(Protocol):
+    """What the hub asks of a ledger; `MemberLedger` has it all."""
+
+    owner: weakref.ref[Any] | None
+    entry: Any
+    instrument: Any
+    index: int
+    requested_name: str
+    automatic: bool
+    retired: bool
+    loopless: bool
+    clock: Callable[[], float]
+
+
+class Reading(Protocol):
+    """What is asked of a reading: it is a named tuple with a field for each metric of its kind."""
+
+    _fields: tuple[str, ...]
+
+    def _replace(self, **fields: Any) -> Any:
+        """The reading with other values."""
+
+
+L = TypeVar("L")
+R = TypeVar("R")
+
+
+class Instrument(Protocol[L, R]):
+    """What attaches ledgers to the objects of one kind, and reads them."""
+
+    kind: str
+
+    def ledger_of(self, obj: Any) -> L | None:
+        """The ledger of `obj`, ``None`` where it is not watched; runs none of the host's code."""
+
+    def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
+        """Give `obj` a ledger. Raises ``TypeError`` where it cannot be watched."""
+
+    def detach(self, obj: Any) -> None:
+        """Take the ledger from `obj`."""
+
+    def uninstall(self) -> None:
+        """Put the originals back: nothing of this kind is watched any more."""
+
+    def read(self, ledger: L, now: float) -> R:
+        """A reading at `now`; may be called from any thread and runs none of the host's code."""
+
+    def close(self, ledger: L, now: float) -> R:
+        """The totals of a ledger whose object is gone or no longer watched."""
+
+    def peak(self, ledger: L, now: float) -> float | None:
+        """Highest utilisation of the last 60 s; ``None`` where there is none."""
+
+    def restart(self, ledger: L, now: float) -> None:
+        """Count from zero, with the object as it is now."""
+
+    def stalled_seconds(self, ledger: L, now: float) -> float:
+        """Stalled seconds so far, the present stall included."""
+
+    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> list[R]:
+        """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
+
+        One that fails is left out and counted.
+        """
+        readings: list[R] = []
+        for number, ledger in enumerate(ledgers, 1):
+            if not number % GIVE_WAY:
+                time.sleep(0)
+            try:
+                readings.append(self.read(ledger, clock()))
+            except Exception as error:
+                faults.swallow(error, f"reading a {self.kind}")
+        return readings

@@ -1,0 +1,4 @@
+"""`asyncio.Queue` and its subclasses.
+
+May touch: what the kinds have in common.
+"""

@@ -1,0 +1,4 @@
+"""Stream writers and transports.
+
+May touch: what the kinds have in common.
+"""

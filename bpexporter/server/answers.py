@@ -1,0 +1,118 @@
+"""Answers to requests: which page, in which format, and what when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from bpexporter.export.text import negotiate, render
+from bpexporter.faults import faults
+from bpexporter.hub.hub import Hub
+from bpexporter.server.connections import HEADERS, logger
+from bpexporter.server.page import landing
+from bpexporter.server.rendering import NotRendered, Worker
+
+# aiohttp waits for the peer after each piece, so that a slow reader holds two pieces and not a page.
+PIECE_BYTES = 1 << 17
+
+
+def quality(parameters: list[str]) -> float:
+    """The value of `q` in the parameters of one accepted encoding; 0 for one that is no number."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether gzip is allowed, and nothing else preferred (RFC 9110, 12.5.3)."""
+    qualities: dict[str, float] = {}
+    for entry in accept_encoding.lower().split(","):
+        coding, *parameters = entry.split(";")
+        qualities[coding.strip().replace("x-gzip", "gzip")] = quality(parameters)
+    wanted = qualities.get("gzip", qualities.get("*", 0.0))
+    return wanted > 0 and wanted >= qualities.get("identity", 0.0)
+
+
+def joined(request: web.Request, header: str) -> str:
+    """All values of `header`, as one."""
+    return ",".join(request.headers.getall(header, []))
+
+
+async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
+    """Send `body` in pieces, each when the peer has taken those before."""
+    answer = web.StreamResponse(headers=HEADERS | headers)
+    answer.content_length = len(body)
+    await answer.prepare(request)
+    if request.method != "HEAD":
+        view = memoryview(body)
+        for start in range(0, len(view), PIECE_BYTES):
+            await answer.write(view[start : start + PIECE_BYTES])
+    await answer.write_eof()
+    return answer
+
+
+HTML_HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+}
+
+
+class Answers:
+    """The handlers of one hub's endpoint."""
+
+    def __init__(self, hub: Hub, registries: tuple[Any, ...], *, seconds: float) -> None:
+        self.worker = Worker()
+        self._hub = hub
+        self._registries = registries
+        self._seconds = seconds
+
+    async def metrics(self, request: web.Request) -> web.StreamResponse:
+        """``/metrics``: text or OpenMetrics, as `Accept` asks; only families in `name[]`, where given."""
+        openmetrics, content_type = negotiate(joined(request, "Accept"))
+        names = frozenset(filter(None, request.query.getall("name[]", [])))
+        zipped = accepts_gzip(joined(request, "Accept-Encoding"))
+        headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+        if zipped:
+            headers["Content-Encoding"] = "gzip"
+        return await self._answer(request, (openmetrics, names, zipped), self._metrics, headers)
+
+    def _metrics(self, openmetrics: bool, names: frozenset[str], zipped: bool) -> bytes:
+        body = render(self._hub, openmetrics=openmetrics, names=names, registries=self._registries)
+        return gzip.compress(body, 1, mtime=0) if zipped else body
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """``/``: what is watched, for people."""
+        return await self._answer(request, (), lambda: landing(self._hub.snapshot()), HTML_HEADERS)
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """``/healthz``: the exporter lives; says nothing of the application."""
+        return web.Response(text="ok\n", headers=HEADERS)
+
+    async def _answer(
+        self, request: web.Request, key: tuple[Any, ...], work: Callable[..., bytes], headers: dict[str, str]
+    ) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await self.worker.ask(key, partial(work, *key))
+        except NotRendered as error:
+            return refuse(request, error.status, str(error))
+        except TimeoutError:
+            return refuse(request, 503, f"not rendered within {self._seconds} s")
+        return await send(request, body, headers)
+
+
+def refuse(request: web.Request, status: int, reason: str) -> web.Response:
+    """An error of ours: one line in the log, one more in the count, and its status."""
+    faults.count += 1
+    logger.warning("%s answered with %s: %s", request.path, status, reason)
+    return web.Response(status=status, text=f"{status} see the log of bpexporter.server\n", headers=HEADERS)

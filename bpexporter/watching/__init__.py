@@ -1,0 +1,4 @@
+"""`watch()`, `unwatch()` and the helpers for connections.
+
+May touch: hub.
+"""
