@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from grafana.source import recording, thresholds
-from grafana.source.queries import anywhere, expand
+from grafana.source.queries import anywhere, expand, find
 from grafana.source.thresholds import GRACE, HELD, KNOWN, LONG, NOW, RATE, REMEMBERED, SOON, TREND
 
 RUNBOOK = "https://github.com/bpexporter/bpexporter/blob/main/grafana/RUNBOOK.md"
@@ -102,7 +102,8 @@ or (
 
 def known_targets(window: str) -> str:
     """The targets that had metrics of ours within a window, whatever the version."""
-    return f"group without (version) (present_over_time({{itself.build_info}}[{window}]))"
+    own = ", ".join(find("itself", "build_info").labels)
+    return f"group without ({own}) (present_over_time({{itself.build_info}}[{window}]))"
 
 
 def known_jobs(window: str) -> str:

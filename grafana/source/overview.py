@@ -222,7 +222,7 @@ def state(kind: str) -> str:
 
 def troubled(template: str) -> str:
     """Those that were worst for longest, within the last hour of the range, so that 200 of them stay readable."""
-    return f"({template})\nand topk({WORST}, sum_over_time(({template})[1h:15s] @ end()))"
+    return f"({template})\nand topk({WORST}, sum_over_time(({template})[1h:1m] @ end()))"
 
 
 def states() -> Panel:

@@ -31,12 +31,12 @@ class Query(NamedTuple):
 
 def worst(template: str) -> str:
     """The series that were highest within the last hour of the range, so that 200 of them stay readable."""
-    return f"({template})\nand topk({WORST}, max_over_time(({template})[1h:15s] @ end()))"
+    return f"({template})\nand topk({WORST}, max_over_time(({template})[1h:1m] @ end()))"
 
 
 def scarcest(template: str) -> str:
     """The series that were lowest within the last hour of the range."""
-    return f"({template})\nand bottomk({WORST}, min_over_time(({template})[1h:15s] @ end()))"
+    return f"({template})\nand bottomk({WORST}, min_over_time(({template})[1h:1m] @ end()))"
 
 
 def some(kind: str) -> str:
