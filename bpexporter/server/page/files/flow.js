@@ -112,7 +112,11 @@ export class Flow {
   show(state, culprits) {
     const picture = graph(state);
     const same = JSON.stringify([[...picture.nodes.keys()].sort(), picture.edges.map((edge) => [edge.from, edge.to, edge.direction]).sort()]);
-    if (same !== this.drawn) { this.redraw(picture); this.drawn = same; }
+    if (same !== this.drawn) {
+      this.lines = [];
+      if (picture.nodes.size) this.redraw(picture);
+      this.drawn = same;
+    }
     for (const one of picture.nodes.values()) this.fill(one, culprits.get(one.id));
     for (const line of this.lines) this.hold(line, picture);
     return picture;
