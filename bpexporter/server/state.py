@@ -49,6 +49,7 @@ class Sample(NamedTuple):
     """One reading of all, and when it was made."""
 
     at: float
+    wall: float
     snapshot: Snapshot
 
 
@@ -104,7 +105,7 @@ class StateKeeper:
             self._sample()
 
     def _sample(self) -> None:
-        now = Sample(self._clock(), self._read())
+        now = Sample(self._clock(), round(time.time(), 3), self._read())
         self._samples.append(now)
         self.readings += 1
         while len(self._samples) > 2 and now.at - self._samples[1].at >= INTERVAL_SECONDS:
@@ -136,7 +137,7 @@ class StateKeeper:
         return {
             "version": STATE_VERSION,
             "bpexporter": VERSION,
-            "at": round(time.time(), 3),
+            "at": self._samples[-1].wall,
             "poll_seconds": POLL_SECONDS,
             "interval_seconds": round(self._interval(), 3),
             "verdict": self._verdict,
