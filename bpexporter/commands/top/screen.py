@@ -113,15 +113,15 @@ class Top(App[None]):
         table = self.query_one(DataTable)
         chosen = self.key_under_cursor(table)
         table.clear(columns=True)
-        others = sum(width + 2 for _, width, _ in words.COLUMNS)
-        name_width = max(16, self.size.width - others - 4)
+        shown = words.COLUMNS[: words.columns(self.size.width - 4, gap=2)]
+        name_width = self.size.width - 4 - sum(width + 2 for _, width, _ in shown)
         table.add_column("name", width=name_width)
-        for title, width, _ in words.COLUMNS:
+        for title, width, _ in shown:
             table.add_column(title, width=width)
         for resource in self.resources():
             name, *rest = words.cells(resource)
             key = f"{resource['kind']}\0{resource['name']}"
-            table.add_row(words.shortened(name, name_width), *rest, key=key)
+            table.add_row(words.shortened(name, name_width), *rest[: len(shown)], key=key)
         if chosen in {row.value for row in table.rows}:
             table.move_cursor(row=table.get_row_index(str(chosen)))
 

@@ -10,7 +10,7 @@ PLAIN_BLOCKS = "_.-=+*#@"
 UNKNOWN = "-"
 # What a line of text has at least, whatever the terminal says of itself.
 NARROWEST = 60
-# Title, width, and where the cells stand.
+# Title, width, and where the cells stand; a narrow terminal has the first of them.
 COLUMNS = (
     ("kind", 7, "<"),
     ("util", 5, ">"),
@@ -20,7 +20,18 @@ COLUMNS = (
     ("out", 9, ">"),
     ("10 min", 12, ">"),
 )
-TITLES = ("name", *(title for title, _, _ in COLUMNS))
+# A name that is shorter says nothing.
+LEAST_NAME = 20
+
+
+def columns(width: int, *, gap: int = 1) -> int:
+    """How many columns besides the name a terminal of this width has room for."""
+    left = width - LEAST_NAME
+    for count, (_, wide, _) in enumerate(COLUMNS):
+        left -= wide + gap
+        if left < 0:
+            return count
+    return len(COLUMNS)
 
 
 def share(value: float | None) -> str:
@@ -71,7 +82,7 @@ def badness(resource: dict[str, Any]) -> tuple[float, float, float, str]:
 
 
 def cells(resource: dict[str, Any], *, blocks: str = BLOCKS) -> tuple[str, ...]:
-    """The texts of one resource, in the order of `TITLES`."""
+    """The texts of one resource: its name, and one for each column."""
     history = resource["history"]
     spark = history["pressure"] if any(history["pressure"]) else history["utilization_ratio"]
     return (
@@ -108,11 +119,12 @@ def lines(state: dict[str, Any], *, width: int, blocks: str = BLOCKS) -> Iterato
         yield ""
         yield from stage_lines(state["stages"], room)
     yield ""
-    name_width = room - sum(wide + 1 for _, wide, _ in COLUMNS)
-    yield "name".ljust(name_width) + "".join(f" {title:{side}{wide}}" for title, wide, side in COLUMNS)
+    shown = COLUMNS[: columns(room)]
+    name_width = room - sum(wide + 1 for _, wide, _ in shown)
+    yield "name".ljust(name_width) + "".join(f" {title:{side}{wide}}" for title, wide, side in shown)
     for resource in sorted(state["resources"], key=badness):
         name, *others = cells(resource, blocks=blocks)
-        texts = (f" {text:{side}{wide}}" for text, (_, wide, side) in zip(others, COLUMNS, strict=True))
+        texts = (f" {text:{side}{wide}}" for text, (_, wide, side) in zip(others, shown, strict=False))
         yield (shortened(name, name_width) + "".join(texts)).rstrip()
     if not state["resources"]:
         yield "nothing has been seen yet"
