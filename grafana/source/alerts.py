@@ -430,6 +430,20 @@ LOOP_ALERTS = (
         f"Event loop {LOOP} of {WHERE} was late {PERCENT} of the time: a callback does not give way. While it is "
         "stuck nothing of the program runs, and every queue looks slow.",
     ),
+    Alert(
+        "loop",
+        "BackpressureLoopSaturated",
+        "warning",
+        SOON,
+        f"""
+{usual(recording.LOOP_BUSY.record)} > {thresholds.BUSY}
+# Of several loops with this name one may be busy while the others wait.
+or {usual("{loop.busy_ratio}")} > {thresholds.BUSY}
+""",
+        f"Event loop {LOOP} is busy {PERCENT} of the time.",
+        f"Event loop {LOOP} of {WHERE} works {PERCENT} of the time and can take no more, however brief its steps are. "
+        "Whatever runs on it waits for its turn; no queue and no peer is to blame.",
+    ),
 )
 
 EXPORTER_ALERTS = (

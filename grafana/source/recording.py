@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from grafana.source import thresholds
 from grafana.source.queries import anywhere, expand, some
-from grafana.source.thresholds import GRACE, LONG, RATE, REMEMBERED
+from grafana.source.thresholds import GRACE, LONG, NOW, RATE, REMEMBERED
 
 
 class Recording(NamedTuple):
@@ -37,6 +37,9 @@ def refused(subject: str, refusals: str, done: str) -> Recording:
 
 
 QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE, LOOP_PRESSURE = map(pressure, ("queue", "stream", "limiter", "loop"))
+LOOP_BUSY = Recording(
+    f"instance_loop:backpressure_loop_busy:ratio_rate{NOW}", some("loop", f"[{NOW}]", "busy_seconds_total")
+)
 QUEUE_REFUSED = refused("queue", 'refused_puts_total|reason=~"full|cancelled"', "puts_total")
 LIMITER_REFUSED = refused("limiter", "refused_acquires_total", "acquire_wait_seconds.count")
 QUEUE_AT_REST = Recording(
@@ -84,4 +87,5 @@ RECORDINGS = (
     LIMITER_PRESSURE,
     LIMITER_REFUSED,
     LOOP_PRESSURE,
+    LOOP_BUSY,
 )
