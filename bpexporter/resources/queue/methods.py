@@ -157,7 +157,7 @@ async def put(self: Any, item: Any) -> None:
                 first, kept = token, putter
             except Exception as error:
                 faults.swallow(error, "put")
-        elif ledger is not None and ledger.adopted:
+        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
             first, kept = wait_on(ledger.producers, first, id(putter)), putter
         try:
             await putter
@@ -250,7 +250,7 @@ async def get(self: Any) -> Any:
                 first, kept = token, getter
             except Exception as error:
                 faults.swallow(error, "get")
-        elif ledger is not None and ledger.adopted:
+        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
             first, kept = wait_on(ledger.idle, first, id(getter)), getter
         try:
             await getter
