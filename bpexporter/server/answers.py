@@ -16,7 +16,6 @@ from bpexporter.hub.hub import Hub
 from bpexporter.server.connections import HEADERS, logger
 from bpexporter.server.foreign import ForeignRegistry
 from bpexporter.server.negotiating import accepts_gzip, negotiate
-from bpexporter.server.page import landing
 from bpexporter.server.rendering import NotRendered, Worker
 
 # aiohttp waits for the peer after each piece, so that a slow reader holds two pieces and not a page.
@@ -39,12 +38,6 @@ async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> we
             await answer.write(view[start : start + PIECE_BYTES])
     await answer.write_eof()
     return answer
-
-
-HTML_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
 
 
 class Answers:
@@ -81,11 +74,6 @@ class Answers:
             return ()
         asked = (one.lines(openmetrics=openmetrics, names=names) for one in self.foreign)
         return tuple(await asyncio.gather(*asked))
-
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        """``/``: what is watched, for people."""
-        asking = self.worker.ask((), lambda: landing(self._hub.snapshot()))
-        return await self._answer(request, asking, HTML_HEADERS)
 
     async def health(self, _request: web.Request) -> web.Response:
         """``/healthz``: the exporter lives; says nothing of the application."""
