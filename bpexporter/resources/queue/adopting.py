@@ -6,8 +6,6 @@ would hold the task, and with it the queue.
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
@@ -16,9 +14,7 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.queue.ledger import QueueLedger
-
-TaskOf = Callable[[], "asyncio.Task[Any] | None"]
-Finish = Callable[[QueueLedger, TaskOf, Any], None]
+from bpexporter.resources.queue.originals import KNOWN
 
 
 def adopt(queue: Any, ledger: QueueLedger) -> None:
@@ -33,32 +29,24 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
                 _follow(waiter, finish, ledger)
 
 
-def _follow(waiter: Any, finish: Finish, ledger: QueueLedger) -> None:
-    waiter.add_done_callback(partial(_finish, finish, ledger, task_of(waiter)), context=Context())
+def _follow(waiter: Any, finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger) -> None:
+    ledger.adopted += 1
+    waiter.add_done_callback(partial(_finish, finish, ledger), context=Context())
 
 
-def task_of(waiter: Any) -> TaskOf:
-    """A weak reference to the task that awaits `waiter`: the first that is called when that is done."""
-    task = next((getattr(callback, "__self__", None) for callback, _ in waiter._callbacks or ()), None)
-    return weakref.ref(task) if isinstance(task, asyncio.Task) else _nobody
-
-
-def _nobody() -> None:
-    """The task of a waiter that none awaits."""
-
-
-def _finish(finish: Finish, ledger: QueueLedger, task: TaskOf, waiter: Any) -> None:
+def _finish(finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger, waiter: Any) -> None:
     try:
-        finish(ledger, task, waiter)
+        finish(ledger, waiter)
     except Exception as error:
         faults.swallow(error, "a caller that waited before")
+    ledger.adopted -= 1
 
 
-def _adopted_put(ledger: QueueLedger, task: TaskOf, waiter: Any) -> None:
+def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
         ledger.end_wait(ledger.producers, id(waiter))
         ledger.refused_cancelled += 1
-    elif not _goes_on(ledger, task, waiter, "_putters", ledger.producers, _adopted_put):
+    elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
         waited = ledger.end_wait(ledger.producers, id(waiter))
         queue = ledger.owner() if ledger.owner is not None else None
         if queue is not None and getattr(queue, "_is_shutdown", False):
@@ -67,20 +55,23 @@ def _adopted_put(ledger: QueueLedger, task: TaskOf, waiter: Any) -> None:
             ledger.landed_put(waited)
 
 
-def _adopted_get(ledger: QueueLedger, task: TaskOf, waiter: Any) -> None:
+def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
         ledger.end_wait(ledger.idle, id(waiter))
-    elif not _goes_on(ledger, task, waiter, "_getters", ledger.idle, _adopted_get):
+    elif not _goes_on(ledger, waiter, "_getters", ledger.idle, _adopted_get):
         waited = ledger.end_wait(ledger.idle, id(waiter))
         if ledger.get_waits.fed() < ledger.gets:
             ledger.landed_get(waited)
 
 
-def _goes_on(ledger: QueueLedger, task: TaskOf, waiter: Any, side: str, clock: StallClock, finish: Finish) -> bool:
-    """Whether the caller was woken but found no place, and waits again."""
+def _goes_on(ledger: QueueLedger, waiter: Any, side: str, clock: StallClock, finish: Any) -> bool:
+    """Whether the caller was woken but found no place, and waits again with a future that nobody timed."""
+    if not KNOWN:
+        return False  # there the futures of calls that are timed are not known either
     queue = ledger.owner() if ledger.owner is not None else None
-    successor = getattr(task(), "_fut_waiter", None)
-    if successor is None or all(other is not successor for other in getattr(queue, side, ())):
+    unknown = (other for other in list(getattr(queue, side, ())) if id(other) not in clock.waiting and not other.done())
+    successor = next(unknown, None)
+    if successor is None:
         return False
     clock.replace(id(waiter), id(successor))
     _follow(successor, finish, ledger)
