@@ -2,7 +2,7 @@
 
 They do what the standard library's do, and look for a ledger in a private attribute of the object. The most
 frequent case is done in one frame, without the inner calls: exactly `Queue`, with at most a band to time. For all
-others see `queue_general`. Work comes first and recording after it, in a `try` of
+others see `general` and `hooked`. Work comes first and recording after it, in a `try` of
 its own where it could fail: an error of ours never reaches the application and never leaves its work half done.
 """
 
@@ -16,6 +16,7 @@ from bpexporter.faults import faults
 from bpexporter.primitives.limits import NEVER
 from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
+from bpexporter.resources.queue.hooked import get_hooked, put_hooked
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
 from bpexporter.resources.queue.recording import end, forget, refuse, shut, wait_on
 
@@ -40,7 +41,10 @@ def put_nowait(self: Any, item: Any) -> None:
             self._wakeup_next(self._getters)
         return
     if not ledger.fifo:
-        put_other(self, item, ledger)
+        if ledger.exact:
+            put_other(self, item, ledger)
+        else:
+            put_hooked(self, item, ledger)
         return
     queue = self._queue
     depth = len(queue)
@@ -86,7 +90,7 @@ def get_nowait(self: Any) -> Any:
             self._wakeup_next(self._putters)
         return item
     if not ledger.fifo:
-        return get_other(self, ledger)
+        return get_other(self, ledger) if ledger.exact else get_hooked(self, ledger)
     queue = self._queue
     depth = len(queue)
     left = ledger.countdown
