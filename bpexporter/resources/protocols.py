@@ -67,6 +67,13 @@ class Instrument(Protocol[L, R]):
     def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
         """Give `obj` a ledger. Raises ``TypeError`` where it cannot be watched."""
 
+    def owner_of(self, obj: Any) -> Any:
+        """The object that lives as long as what is recorded: `obj` itself, or what stands behind it."""
+        return obj
+
+    def join(self, obj: Any, ledger: L) -> None:
+        """`obj` is watched, and `ledger` records already what stands behind it."""
+
     def detach(self, obj: Any) -> None:
         """Take the ledger from `obj`."""
 
