@@ -110,7 +110,8 @@ def test_the_receiver_is_named(loop, kind, hub):
             await until(lambda: stream_of(hub).tcp_limited_seconds[0] > 0.2, "0.2 s limited by the receiver")
             stuck = stream_of(hub)
             assert stuck.kernel_unsent_bytes > MB
-            assert stuck.buffered_bytes < stuck.buffer_limit_bytes + len(CHUNK)
+            below = 0 if kind == "tcp" else 65_536 + (1 << 18)  # its mark, and the largest piece that TLS hands down
+            assert stuck.buffered_bytes < stuck.buffer_limit_bytes + len(CHUNK) + below
             receiver, send_buffer = stuck.tcp_limited_seconds
             assert receiver > 0.5 * stuck.tcp_busy_seconds
             assert send_buffer < 0.1 * receiver
