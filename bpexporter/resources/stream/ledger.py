@@ -150,6 +150,9 @@ class StreamLedger(MemberLedger):
             self.top, self.top_at = size, now
             self.peaks = self.peaks or PeakWindow()
             self.peaks.add(size, now)
+            if self.listener is not None:
+                self.blocked = self.blocked or StallClock(side="drain")
+                self.tell_operation(self.blocked, now)
 
     def grew(self, level: Level) -> None:
         """`level` waits at a reading, where not each write is seen: what came since the pause was written past us.
@@ -168,20 +171,19 @@ class StreamLedger(MemberLedger):
 
     def begin(self, token: object) -> None:
         """A drain of this `token` waits."""
-        now = self.clock()
-        self.blocked = self.blocked or StallClock()
-        self.blocked.begin(token, now)
+        self.blocked = self.blocked or StallClock(side="drain")
+        self.begin_wait(self.blocked, token)
         if self.unheeded is not None:
-            self.unheeded.heeded(now, drains=True)
+            self.unheeded.heeded(self.clock(), drains=True)
 
     def gave_up(self, token: object) -> None:
         """The drain of this `token` was cancelled, or has failed."""
         if self.blocked is not None:
-            self.blocked.end(token, self.clock())
+            self.end_wait(self.blocked, token)
 
     def drained(self, token: object) -> None:
         """The drain of this `token` is completed."""
-        waited = 0.0 if self.blocked is None else self.blocked.end(token, self.clock())
+        waited = 0.0 if self.blocked is None else self.end_wait(self.blocked, token)
         waits = self.waits = self.waits or Durations(self.bounds)
         waits.feed(waited)
         self.drains += 1

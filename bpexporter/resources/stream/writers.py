@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from bpexporter.resources.fingerprints import is_known
+from bpexporter.resources.listening import waiting_token
 from bpexporter.resources.patching import Replaced, guarded, unwatched
 from bpexporter.resources.stream.ledger import StreamLedger
 from bpexporter.resources.stream.transports import is_over, size_of, wrote
@@ -76,7 +77,7 @@ async def drain(self: Any) -> None:
 
 
 async def _blocked(self: Any, ledger: StreamLedger) -> None:
-    token = object()
+    token = waiting_token(ledger.blocked)
     guarded(ledger.begin, token)
     try:
         await DRAIN(self)
