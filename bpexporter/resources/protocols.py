@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bpexporter.faults import faults
@@ -53,7 +53,7 @@ class Reading(Protocol):
 
 
 L = TypeVar("L")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 
 class Instrument(Protocol[L, R]):
@@ -95,17 +95,15 @@ class Instrument(Protocol[L, R]):
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
 
-    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> list[R]:
+    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
 
         One that fails is left out and counted.
         """
-        readings: list[R] = []
         for number, ledger in enumerate(ledgers, 1):
             if not number % GIVE_WAY:
                 time.sleep(0)
             try:
-                readings.append(self.read(ledger, clock()))
+                yield self.read(ledger, clock())
             except Exception as error:
                 faults.swallow(error, f"reading a {self.kind}")
-        return readings

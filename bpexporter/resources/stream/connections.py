@@ -6,11 +6,13 @@ that it writes by, and what it holds is read from its transport when somebody as
 
 from __future__ import annotations
 
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from bpexporter.resources.ledger import MemberLedger
+from bpexporter.resources.protocols import GIVE_WAY
 from bpexporter.resources.stream import pauses
 from bpexporter.resources.stream.layers import Level, anchor_of, look, protocols_of, transport_at
 from bpexporter.resources.stream.metrics import StreamReading
@@ -64,16 +66,16 @@ class Group(MemberLedger):
         for connection in list(self.connections.copy().values()):
             drop(connection)
 
-    def readings(self) -> list[StreamReading]:
+    def readings(self) -> Iterator[StreamReading]:
         """What is known of each; one that is found over its mark is recorded from now on."""
-        found = []
-        for connection in list(self.connections.copy().values()):
+        yield NOTHING
+        for number, connection in enumerate(list(self.connections.copy().values()), 1):
+            if not number % GIVE_WAY:
+                time.sleep(0)
             owner = connection()
-            if owner is not None:
-                reading = self._reading(connection, transport_at(owner))
-                if reading is not None:
-                    found.append(reading)
-        return found or [NOTHING]
+            reading = None if owner is None else self._reading(connection, transport_at(owner))
+            if reading is not None:
+                yield reading
 
     def _reading(self, connection: Connection, transport: Any) -> StreamReading | None:
         level = look(transport)

@@ -6,7 +6,7 @@ import asyncio
 import time
 import weakref
 from asyncio.events import _get_running_loop
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bpexporter.faults import faults
@@ -256,21 +256,19 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.retired = True
         return reading_of(ledger, now, None, fresh=False)
 
-    def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> list[StreamReading]:
+    def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
         """Readings of all `ledgers`; one that fails is left out and counted."""
-        readings: list[StreamReading] = []
         turn = _next_turn(ledgers)
         for number, ledger in enumerate(ledgers):
             if not (number + 1) % GIVE_WAY:
                 time.sleep(0)
             try:
                 if isinstance(ledger, Group):
-                    readings += ledger.readings()
+                    yield from ledger.readings()
                 else:
-                    readings.append(self._reading(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED))
+                    yield self._reading(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
             except Exception as error:
                 faults.swallow(error, "reading a stream")
-        return readings
 
     def _reading(self, ledger: StreamLedger, now: float, *, kernel: bool) -> StreamReading:
         self._end_with_its_loop(ledger)

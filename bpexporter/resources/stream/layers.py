@@ -120,8 +120,14 @@ def look(transport: Any, above: Any = None) -> Level | None:
 
 
 def _look(transport: Any, above: Any) -> Level:
+    size, limit, protocol = transport.get_write_buffer_size(), _mark(transport), transport.get_protocol()
+    if isinstance(protocol, SSLProtocol) or above is not None:
+        return _look_through(transport, protocol, above)
+    return Level(size, limit, size > limit, not transport.is_closing())
+
+
+def _look_through(transport: Any, protocol: Any, above: Any) -> Level:
     sizes, limit, is_open = [transport.get_write_buffer_size()], _mark(transport), not transport.is_closing()
-    protocol: Any = transport.get_protocol()
     while isinstance(protocol, SSLProtocol):
         tls: Any = protocol
         sizes.append(tls._get_write_buffer_size())
