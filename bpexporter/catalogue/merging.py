@@ -10,7 +10,6 @@ from bpexporter.catalogue.metrics import READINGS, metrics_of
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Merge
 
-
 # So many readings are merged at a time.
 BATCH = 200
 

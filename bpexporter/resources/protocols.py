@@ -53,10 +53,10 @@ class Reading(Protocol):
 
 
 L = TypeVar("L")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Instrument(Protocol[L, R]):
+class Instrument(Protocol[L, R_co]):
     """What attaches ledgers to the objects of one kind, and reads them."""
 
     kind: str
@@ -80,10 +80,10 @@ class Instrument(Protocol[L, R]):
     def uninstall(self) -> None:
         """Put the originals back: nothing of this kind is watched any more."""
 
-    def read(self, ledger: L, now: float) -> R:
+    def read(self, ledger: L, now: float) -> R_co:
         """A reading at `now`; may be called from any thread and runs none of the host's code."""
 
-    def close(self, ledger: L, now: float) -> R:
+    def close(self, ledger: L, now: float) -> R_co:
         """The totals of a ledger whose object is gone or no longer watched."""
 
     def peak(self, ledger: L, now: float) -> float | None:
@@ -95,7 +95,7 @@ class Instrument(Protocol[L, R]):
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
 
-    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R]:
+    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R_co]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
 
         One that fails is left out and counted.

@@ -61,6 +61,9 @@ class Group(MemberLedger):
         pauses.follow(protocol, connection)
         self.connections[id(connection)] = connection
 
+    def restart(self) -> None:
+        """Nothing is counted here."""
+
     def close(self) -> None:
         """Know none of them any more."""
         for connection in list(self.connections.copy().values()):

@@ -11,7 +11,7 @@ import functools
 import inspect
 import sys
 import threading
-from asyncio import base_events, sslproto
+from asyncio import sslproto
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +34,8 @@ OPENING = {
 
 _originals: dict[tuple[type, str], Any] = {}
 _groups: dict[tuple[type, str], Group | None] = {}
+_kept: list[Group] = []  # of settings that hold no more, with connections that are still there
+_hears: dict[type, bool] = {}
 _expected: dict[int, Maker] = {}
 _grouping: Grouping | None = None
 
@@ -48,10 +50,11 @@ class Maker:
     def made(self, protocol: Any) -> None:
         """`protocol` is to be connected; streams have writers, which are found by themselves."""
         kind = type(protocol)
-        if kind is not asyncio.StreamReaderProtocol and _grouping is not None:
-            if kind not in self.places:
+        if kind not in _hears:
+            _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
+            if _hears[kind]:
                 pauses.hook(kind, "connection_made", _connected)
-                self.places[kind] = ""
+        if _hears[kind]:
             _expected[id(protocol)] = self
 
     def connected(self, protocol: Any, transport: Any) -> None:
@@ -59,12 +62,11 @@ class Maker:
         if pauses.followers(protocol):
             return
         kind = type(protocol)
-        place = self.places[kind]
-        if not place and self.is_server:
-            place = self.places[kind] = _place(transport)
-        key = (kind, place)
+        if kind not in self.places:
+            self.places[kind] = _place(transport) if self.is_server else ""
+        key = (kind, self.places[kind])
         if key not in _groups:
-            _groups[key] = None if _grouping is None else _grouping(kind, place)
+            _groups[key] = None if _grouping is None else _grouping(*key)
         group = _groups[key]
         if group is not None:
             group.add(transport, protocol)
@@ -113,21 +115,19 @@ def _opening(original: Any, is_server: bool) -> Any:
 def hook_loop(kind: type) -> None:
     """Let each connection that a loop of this class, or of one below, makes be known of."""
     for name, is_server in OPENING.items():
-        owner = next((one for one in kind.__mro__ if name in vars(one)), asyncio.AbstractEventLoop)
-        if owner is asyncio.AbstractEventLoop:
-            continue
-        target = owner if owner.__flags__ & pauses.HEAP else kind
-        if (target, name) not in _originals:
-            _originals[target, name] = vars(target).get(name)
-            setattr(target, name, _opening(getattr(target, name), is_server))
+        owner = pauses.owner_of(kind, name)
+        if owner is not None and owner is not asyncio.AbstractEventLoop and (owner, name) not in _originals:
+            _originals[owner, name] = vars(owner).get(name)
+            setattr(owner, name, _opening(getattr(owner, name), is_server))
 
 
 def install(grouping: Grouping) -> None:
     """Know of each connection from now on, in the group that `grouping` gives."""
     global _grouping
     _grouping = grouping
+    _kept.extend(group for group in _groups.values() if group is not None and group.connections)
     _groups.clear()
-    hook_loop(base_events.BaseEventLoop)
+    hook_loop(asyncio.BaseEventLoop)
     hook_loop(asyncio.SelectorEventLoop)
     for kind in (transports.SOCKETS, sslproto._SSLProtocolTransport):
         transports.hear_protocols(kind)
@@ -142,6 +142,5 @@ def uninstall() -> None:
             delattr(kind, name)
         else:
             setattr(kind, name, original)
-    _originals.clear()
-    _groups.clear()
-    _expected.clear()
+    for known in (_originals, _groups, _kept, _hears, _expected):
+        known.clear()

@@ -18,13 +18,29 @@ from bpexporter.resources.patching import Replaced, guarded
 
 Following = tuple[Any, Callable[[], Any] | None]
 
-# Of classes that are made as a program runs; those of an extension cannot be changed.
-HEAP = 1 << 9
+# Of classes that are made as a program runs, and of those among them that cannot be changed all the same.
+HEAP, IMMUTABLE = 1 << 9, 1 << 8
 
 # By id() of the protocol: who follows, and a weak reference to the protocol where there can be one.
 _followers: dict[int, tuple[Following, ...]] = {}
-_hooked: dict[tuple[type, str], Replaced] = {}
+_hooked: dict[tuple[type, str], Replaced | Added] = {}
 _known: set[type] = set()
+
+
+class Added:
+    """A method of a class that inherits the original from one of an extension, which cannot be changed."""
+
+    def __init__(self, owner: type, name: str, function: Any) -> None:
+        self.owner, self.name, self.function = owner, name, function
+
+    def install(self) -> None:
+        """Add it."""
+        setattr(self.owner, self.name, self.function)
+
+    def uninstall(self) -> None:
+        """Take it away, except where somebody else has replaced it in the meantime."""
+        if vars(self.owner).get(self.name) is self.function:
+            delattr(self.owner, self.name)
 
 
 def _paused(original: Any) -> Any:
@@ -84,18 +100,31 @@ def hook(kind: type, name: str, wrap: Callable[[Any], Any]) -> None:
 
     Raises ``TypeError`` where there is none, or none that can be replaced.
     """
-    owner = next((one for one in kind.__mro__ if name in vars(one)), None)
+    owner = owner_of(kind, name)
     if owner is None:
-        raise TypeError(f"cannot watch a transport whose protocol, {kind.__qualname__}, has no {name}()")
+        raise TypeError(f"cannot watch a transport whose protocol, {kind.__qualname__}, has no {name}() to replace")
     if (owner, name) not in _hooked:
-        _hooked[owner, name] = Replaced(owner, {name: wrap(vars(owner)[name])})
+        original = vars(owner).get(name)
+        inherited = getattr(owner, name)
+        _hooked[owner, name] = (
+            Added(owner, name, wrap(inherited)) if original is None else Replaced(owner, {name: wrap(original)})
+        )
     _hooked[owner, name].install()
+
+
+def owner_of(kind: type, name: str) -> type | None:
+    """The class whose method `name` is to be replaced for `kind`; ``None`` where there is none."""
+    found = next((one for one in kind.__mro__ if name in vars(one)), None)
+    return next((one for one in (found, kind) if found is not None and one is not None and _is_mutable(one)), None)
+
+
+def _is_mutable(kind: type) -> bool:
+    return kind.__flags__ & (HEAP | IMMUTABLE) == HEAP
 
 
 def can_be_followed(protocol: Any) -> bool:
     """Whether the methods of the class of `protocol` can be replaced: not those of an extension."""
-    owners = (next((one for one in type(protocol).__mro__ if name in vars(one)), None) for name in HOOKS)
-    return all(owner is not None and owner.__flags__ & HEAP for owner in owners)
+    return all(owner_of(type(protocol), name) is not None for name in HOOKS)
 
 
 def follow(protocol: Any, follower: Any) -> None:
