@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from bpexporter.catalogue.merging import at_least, merge, seconds
+from bpexporter.catalogue.merging import at_least, merge_all, seconds
 from bpexporter.faults import faults
 from bpexporter.hub.entries import Entry
 from bpexporter.hub.registry import Registry
@@ -42,11 +43,11 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
         if not number % GIVE_WAY:
             time.sleep(0)
         totals, members = registry.parts(entry)
-        parts = [] if totals is None else [totals]
-        if members:
-            parts += members[0].instrument.read_members(members, registry.clock)
-        if parts:
-            reading = _with_peaks(entry, merge(kind, parts), registry.clock())
+        known = [] if totals is None else [totals]
+        found = members[0].instrument.read_members(members, registry.clock) if members else []
+        merged = merge_all(kind, chain(known, found))
+        if merged is not None:
+            reading = _with_peaks(entry, merged, registry.clock())
             readings[entry.name] = _as_shown(entry, kind, reading)
     return readings
 
