@@ -41,6 +41,7 @@ class StreamInstrument(Instrument[StreamLedger, StreamReading]):
     """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
 
     kind = "stream"
+    clocks = (("drain", "blocked"),)
 
     def ledger_of(self, obj: Any) -> StreamLedger | None:
         """The ledger of `obj`, ``None`` where it is not watched."""
