@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
 from bpexporter.primitives.histogram import Durations
@@ -124,7 +124,7 @@ class QueueLedger(MemberLedger):
         self.cleared = NOT_CLEARED
         self.step_time: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
-        self.producers, self.idle = StallClock(), StallClock()
+        self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
         self.capacity = levels.capacity
         self.band_seconds = [0.0] * len(BANDS)
         self.band_since = now
@@ -190,6 +190,8 @@ class QueueLedger(MemberLedger):
         if self.wants_tracer:
             self.trace(item, depth, now)
         self._limit()
+        if self.listener is not None:
+            self.tell_operation(self.producers, now)
 
     def note_get(self, depth: int, capacity: float) -> None:
         """A get left `depth` items, and there is something to time, or the countdown is at its end."""
@@ -206,6 +208,8 @@ class QueueLedger(MemberLedger):
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
         self._limit()
+        if self.listener is not None:
+            self.tell_operation(self.idle, now)
 
     def is_calm(self, depth: int) -> bool:
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
@@ -314,10 +318,6 @@ class QueueLedger(MemberLedger):
             self.residence.keep(duration)
 
     # Waits ------------------------------------------------------------------------------------------
-
-    def begin_put(self, token: object, queue: Any) -> None:
-        """A put of this `token` waits for room."""
-        self.producers.begin(token, self.clock())
 
     def landed_put(self, waited: float) -> None:
         """The item of a put that had waited went in."""

@@ -210,6 +210,8 @@ async def put(self: Any, item: Any) -> None:
             waits.briefly += waited
         else:
             ledger.landed_put(waited)
+            if ledger.listener is not None:
+                ledger.tell_wait(stall, first, waited, now)
     except Exception as error:
         faults.swallow(error, "put")
 
@@ -299,6 +301,8 @@ async def get(self: Any) -> Any:
             waits.briefly += waited
         else:
             ledger.landed_get(waited)
+            if ledger.listener is not None:
+                ledger.tell_wait(stall, first, waited, now)
     except Exception as error:
         faults.swallow(error, "get")
     return item
