@@ -242,7 +242,7 @@ class Judge:
             cause=cause,
             kind=kind,
             name=name,
-            since_seconds=strain.longest if strain is not None and strain.longest else self.flow.seconds,
+            since_seconds=max(self.flow.seconds, strain.longest if strain is not None else 0.0),
             held_up=tuple(self._held_up(trail, name)),
             evidence=(*trail.told(), *evidence),
             advice=tuple(advice),

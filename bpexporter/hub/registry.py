@@ -59,8 +59,9 @@ class Registry:
             owner = Owner(obj, self._note_owner)
             owner.ledger = ledger
             ledger.owner, ledger.instrument, ledger.requested_name = owner, instrument, name
-            ledger.automatic, ledger.listener = automatic, self.stages
+            ledger.automatic = automatic
             entry.add(ledger)
+            ledger.listener = self.stages
 
     def remove(self, ledger: Ledger) -> None:
         """`ledger` records no more; its totals stay with its name."""
@@ -157,7 +158,7 @@ class Registry:
         entry, instrument = ledger.entry, ledger.instrument
         if entry is None or not entry.drop(ledger):
             return
-        ledger.retired = True
+        ledger.retired, ledger.listener = True, None
         try:
             now = self.clock()
             peak = instrument.peak(ledger, now)

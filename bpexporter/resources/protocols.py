@@ -43,6 +43,7 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    listener: Any
     clock: Callable[[], float]
 
 
