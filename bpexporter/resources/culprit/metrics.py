@@ -28,9 +28,8 @@ _culprit = declaring("culprit", "backpressure_culprit_")
 CULPRIT_METRICS: tuple[Metric, ...] = (
     _culprit(
         "info", "gauge", "", "info",
-        "1 for each culprit of the present verdict: the stage, peer, limiter or loop that a stall comes from; unknown "
-        "where that could not be told.",
-        "Look at the resource or stage that it names.", merge="max", table=LABELS,
+        "1 for each culprit of the present verdict: what a stall comes from, or unknown where that is not known.",
+        "Look at the stage or resource that it names.", merge="max", table=LABELS,
     ),
     _culprit(
         "seconds_total", "counter", "seconds", "seconds", "Seconds that each culprit was part of the verdict.",

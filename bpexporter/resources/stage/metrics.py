@@ -49,8 +49,7 @@ STAGE_METRICS: tuple[Metric, ...] = (
     ),
     _stage(
         "seconds_total", "counter", "seconds", "seconds",
-        "Task-seconds of the stage: idle (in a watched get), blocked (in a watched put, drain or acquire), working "
-        "(neither), present waits included.",
+        "Task-seconds: idle (in a watched get), blocked (in a watched put, drain or acquire), working (neither).",
         "Working nearly all of its tasks' time: this stage is what others wait for. Blocked: look downstream.",
         split="state", parts=STATES,
     ),
@@ -77,7 +76,7 @@ STAGE_METRICS: tuple[Metric, ...] = (
         table=("crew", "resource", "kind", "direction"),
     ),
     _stage(
-        "crew_busiest_ratio", "gauge", "", "crew_busiest_ratio",
+        "crew_busiest_ratio", "gauge", "ratio", "crew_busiest_ratio",
         "Share of the last seconds that the busiest task of a crew has worked.",
         "At 1 beside colleagues that are idle: one bad member.", merge="max", table=("crew",),
     ),
