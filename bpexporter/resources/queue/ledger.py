@@ -64,9 +64,9 @@ class QueueLedger(MemberLedger):
         # Limits: the hot path compares the depth with them before its work.
         "band_floor",  # a put that finds fewer has to look
         "fast_put_max",  # a put that finds this many leads one band up, one that finds more has to look
-        "fast_get_min",  # a get that finds fewer has to look
+        "fast_get_min",  # a get from a stack or a heap that finds fewer has to look
         "fast_get_max",  # a get that finds more has a new peak to date
-        "falling_depth",  # a get that finds this many leads one band down
+        "falling_depth",  # a get that finds this many leads one band down, one that finds fewer has to look
         "tracer_floor",  # a tracer item of a stack is out where fewer are left
         "alarm_gets",  # the gets at which a tracer item is out or the peak is to be dated
         # Time: written where a limit fails.
@@ -152,8 +152,7 @@ class QueueLedger(MemberLedger):
         """A put found `depth` items, and led one band up."""
         now = self.step_time
         if now is None:
-            clock = self.clock
-            now = clock()
+            now = self.clock()
         band = self.band
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
@@ -167,14 +166,13 @@ class QueueLedger(MemberLedger):
         """A get led one band down."""
         now = self.step_time
         if now is None:
-            clock = self.clock
-            now = clock()
+            now = self.clock()
         band = self.band
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.down
-        self.band_floor = lower = band.lower
-        self.falling_depth = edge = lower or 1
+        self.band_floor = band.lower
+        self.falling_depth = edge = band.falling
         self.fast_get_min = edge if edge > self.tracer_floor else self.tracer_floor + 1
         if not self.wants_tracer:
             self.fast_put_max = band.room
@@ -213,7 +211,7 @@ class QueueLedger(MemberLedger):
 
     def is_calm(self, depth: int) -> bool:
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
-        return self.band_floor <= depth and self.fast_get_min <= depth + 1 <= self.fast_get_max
+        return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
@@ -228,7 +226,7 @@ class QueueLedger(MemberLedger):
         band = self.band
         self.band_floor = band.lower
         self.tracer_floor = self.tracers.height
-        self.falling_depth = band.lower or 1
+        self.falling_depth = band.falling
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
         self.fast_put_max = -1 if self.wants_tracer else band.room
         gets = self.gets
