@@ -14,6 +14,17 @@ LOOP, PEER, STAGE, NOBODY, CIRCLE, LIMITER, UNKNOWN = CAUSES = (
 """From the worst on: what is to be mended first stands first."""
 
 
+SAYINGS = {
+    "stage": "stage {name} cannot keep up",
+    "peer": "the peer of stream {name} takes less than is written to it",
+    "limiter": "limiter {name} has no permits left",
+    "loop": "event loop {name} has no time left",
+    "nobody": "queue {name} is left alone",
+    "circle": "stages wait for one another: {name}",
+    "unknown": "{kind} {name} holds somebody up, and it is not known why",
+}
+
+
 class Finding(NamedTuple):
     """One culprit with its evidence."""
 
@@ -38,6 +49,11 @@ class Finding(NamedTuple):
     def accused(self) -> tuple[str, str, str]:
         """Cause, kind and name."""
         return self.cause, self.kind, self.name
+
+    @property
+    def says(self) -> str:
+        """The finding in one sentence."""
+        return SAYINGS[self.cause].format(name=self.name, kind=self.kind)
 
 
 class Verdict(NamedTuple):

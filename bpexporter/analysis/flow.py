@@ -236,4 +236,5 @@ def busy_share(before: Any, after: Any, seconds: float) -> float | None:
         return None
     members = getattr(after, "members", None) or 1
     known = getattr(before, "busy_seconds", None) or 0.0
-    return float(min(1.0, max(0.0, busy - known) / (seconds * members)))
+    mean = max(0.0, busy - known) / (seconds * members)
+    return float(min(1.0, max(mean, getattr(after, "busy_ratio", None) or 0.0 if members > 1 else mean)))

@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from bpexporter.analysis.findings import Verdict
-from bpexporter.analysis.flow import COLUMNS, LOOP, Readings
+from bpexporter.analysis.flow import COLUMNS, LOOP, Readings, busy_share, flow
+from bpexporter.analysis.sizing import filling
 from bpexporter.analysis.verdict import BACKLOG, BUSY, PRESSED, judge
 from bpexporter.resources.culprit.metrics import Accused, CulpritReading
 
@@ -66,6 +67,17 @@ class Judging:
         self._reading = CulpritReading(dict.fromkeys(found, 1), {**self._reading.seconds, **counted}, ages)
 
 
+def concluded(first: Readings, second: Readings, seconds: float) -> Verdict:
+    """The verdict over two readings, with what the process knew of how long that had been so, and what fills up."""
+    verdict = judge(first, second, seconds)
+    reading = second.get("culprit", {}).get("")
+    known = (reading.age_seconds if reading is not None else None) or {}
+    findings = tuple(
+        one._replace(since_seconds=max(one.since_seconds, known.get(one.accused, 0.0))) for one in verdict.findings
+    )
+    return Verdict(findings, (*verdict.notes, *filling(flow(first, second, seconds))))
+
+
 def kept(readings: Readings) -> Readings:
     """Of `readings` what a later verdict asks."""
     found: dict[str, Mapping[str, Any]] = {
@@ -109,5 +121,4 @@ def is_troubled(first: Readings, second: Readings, seconds: float) -> bool:
 
 
 def _may_be_busy(before: Any, now: Any, seconds: float) -> bool:
-    busy = getattr(now, "busy_seconds", None) or 0.0
-    return bool(busy - (getattr(before, "busy_seconds", None) or 0.0) >= BUSY * seconds)
+    return (busy_share(before, now, seconds) or 0.0) >= BUSY

@@ -13,10 +13,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bpexporter.analysis import sizing
 from bpexporter.analysis.findings import Finding, Verdict
-from bpexporter.analysis.flow import COLUMNS, flow
-from bpexporter.analysis.verdict import judge
+from bpexporter.analysis.flow import COLUMNS, LOOP
+from bpexporter.analysis.judging import concluded
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 HOME = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/metrics"
@@ -24,16 +23,6 @@ HEALTHY, BACKPRESSURE, NO_ANSWER = 0, 1, 2
 TIMEOUT = 10.0
 # So much of a page is read; 10,000 resources take 60 MB.
 MOST_BYTES = 256 << 20
-
-HEADLINES = {
-    "stage": "stage {name} cannot keep up",
-    "peer": "the peer of stream {name} takes less than is written to it",
-    "limiter": "limiter {name} has no permits left",
-    "loop": "event loop {name} has no time left",
-    "nobody": "queue {name} is left alone",
-    "circle": "stages wait for one another: {name}",
-    "unknown": "{kind} {name} holds somebody up, and it is not known why",
-}
 
 Readings = dict[str, dict[str, Any]]
 
@@ -62,7 +51,7 @@ def diagnosis(options: argparse.Namespace) -> tuple[Verdict, float, Readings, st
     """The verdict, the seconds it is about, the later reading, and where that is from."""
     url = address(options.url or HOME)
     first, second, seconds = twice(lambda: fetched(url), options.seconds)
-    return concluded(first, second, seconds), seconds, second, url
+    return answered(first, second, seconds), seconds, second, url
 
 
 def twice(read: Callable[[], Readings], seconds: float) -> tuple[Readings, Readings, float]:
@@ -73,18 +62,11 @@ def twice(read: Callable[[], Readings], seconds: float) -> tuple[Readings, Readi
     return first, second, ended - begun
 
 
-def concluded(first: Readings, second: Readings, seconds: float) -> Verdict:
-    """The verdict over two readings, with what the process itself knows of how long that is so."""
-    if not any(second.get(kind) for kind in (*COLUMNS, "loop")):
+def answered(first: Readings, second: Readings, seconds: float) -> Verdict:
+    """The verdict, where there is anything to judge."""
+    if not any(second.get(kind) for kind in (*COLUMNS, LOOP)):
         raise CouldNotTellError("nothing is watched there")
-    verdict = judge(first, second, seconds)
-    ages = second.get("culprit", {}).get("", None)
-    known = (getattr(ages, "age_seconds", None) or {}) if ages is not None else {}
-    findings = tuple(
-        one._replace(since_seconds=max(one.since_seconds, known.get(one.accused, 0.0))) for one in verdict.findings
-    )
-    notes = (*verdict.notes, *sizing.filling(flow(first, second, seconds)))
-    return Verdict(findings, notes)
+    return concluded(first, second, seconds)
 
 
 # Over HTTP ------------------------------------------------------------------------------------------------
@@ -130,8 +112,7 @@ def told(verdict: Verdict, seconds: float, second: Readings, where: str) -> Iter
 
 def told_finding(number: int, finding: Finding) -> Iterator[str]:
     """One finding."""
-    headline = HEADLINES[finding.cause].format(name=finding.name, kind=finding.kind)
-    yield f"{number}. {headline} (cause: {finding.cause}, for {finding.since_seconds:.1f} s)"
+    yield f"{number}. {finding.says} (cause: {finding.cause}, for {finding.since_seconds:.1f} s)"
     yield from _lines("held up", (", ".join(finding.held_up),) if finding.held_up else ())
     yield from _lines("evidence", finding.evidence)
     yield from _lines("advice", finding.advice)

@@ -30,7 +30,8 @@ class TaskRecord:
         "given",  # the name of the stage was given by hand
         "links",  # the resources that it was seen to use
         "waits",  # seconds waited so far, by link; present waits are not in it
-        "until",  # when it was last seen alive and not waiting
+        "until",  # when it last ended a wait, or was seen not to wait: no wait is counted from before
+        "last",  # when it was last seen alive
         "settled",  # up to when its time is with the stage
         "shown",  # seconds waited that are with the stage, by link
         "owed",  # seconds by which it has waited longer than it has lived: clocks are read one after the other
@@ -45,7 +46,7 @@ class TaskRecord:
         self.given = given
         self.links: Links = NO_LINKS
         self.waits: dict[Link, float] = {}
-        self.until = self.settled = since
+        self.until = self.last = self.settled = since
         self.shown: dict[Link, float] = {}
         self.owed = 0.0
         self.helpers: tuple[weakref.ref[Any], ...] = ()
@@ -55,8 +56,7 @@ class TaskRecord:
         """It was seen to use a resource."""
         if link not in self.links:
             self.links |= {link}
-        if now > self.until:
-            self.until = now
+        self.last = max(self.last, now)
 
     def waited(self, link: Link, seconds: float, now: float) -> None:
         """A wait of it has ended."""
@@ -65,6 +65,7 @@ class TaskRecord:
         waits = self.waits
         waits[link] = waits.get(link, 0.0) + seconds
         self.until = now
+        self.last = max(self.last, now)
 
     def settle(self, now: float, present: tuple[Link, float] | None = None) -> None:
         """Let its stage have what is new until `now`; it waits at present for a link since some seconds."""

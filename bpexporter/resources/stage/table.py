@@ -119,7 +119,7 @@ class StageTable:
         if role is None or (record is not None and record.stage.name == role.name):
             return None if role is None else record
         if record is not None:
-            record.until = max(record.until, since)
+            record.last = max(record.last, since)
             self._end(record)
         return self._begin(task, role, since, by_hand=bool(name))
 
@@ -171,7 +171,7 @@ class StageTable:
         """`task` works for another stage from now on, or for none."""
         record = self.records.get(id(task))
         if record is not None and record.task() is task:
-            record.until = max(record.until, now)
+            record.last = max(record.last, now)
             self._end(record)
 
     # On the thread of a reading -----------------------------------------------------------------
@@ -224,7 +224,7 @@ class StageTable:
     def _settle(self, now: float, present: Present) -> None:
         while self.ended:
             record = self.ended.popleft()
-            record.settle(record.until)
+            record.settle(record.last)
         for stage in self.stages.values():
             for totals in (stage, *stage.crews.values()):
                 totals.tasks = 0
@@ -236,6 +236,7 @@ class StageTable:
                 self._settle_live(record, task, now, present)
 
     def _settle_live(self, record: TaskRecord, task: Any, now: float, present: Present) -> None:
+        record.last = max(record.last, now)
         found = present.for_record(record, task)
         if found is None:
             record.settle(now)
