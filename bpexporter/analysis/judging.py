@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from bpexporter.analysis.findings import Verdict
 from bpexporter.analysis.flow import COLUMNS, LOOP, Readings, busy_share, flow
 from bpexporter.analysis.sizing import filling
-from bpexporter.analysis.verdict import BACKLOG, BUSY, PRESSED, judge
+from bpexporter.analysis.strains import BACKLOG, BUSY, PRESSED
+from bpexporter.analysis.verdict import judge
 from bpexporter.resources.culprit.metrics import Accused, CulpritReading
 
 # Seconds between two looks, and of the shortest window; one is at most twice as long, or as long as nobody has read.

@@ -37,6 +37,12 @@ def offered_rate(flow: Flow, queue: str) -> float | None:
     return strain.put / flow.seconds / (1.0 - blocked / lived)
 
 
+def keeps_up(flow: Flow, crew: Crew, queue: str) -> bool:
+    """Whether a stage would do all that comes in if nobody held it up."""
+    rate, work = offered_rate(flow, queue), work_seconds(flow, crew, queue)
+    return rate is not None and work is not None and rate * work < crew.lived / flow.seconds
+
+
 def consumers_needed(flow: Flow, crew: Crew, queue: str) -> int | None:
     """Tasks that would keep up with what comes in, not saturated; ``None`` where there is not enough data."""
     rate, work = offered_rate(flow, queue), work_seconds(flow, crew, queue)

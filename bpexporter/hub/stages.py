@@ -10,7 +10,8 @@ from bpexporter.hub.registry import Registry
 from bpexporter.resources.kinds import LOOP, RESOURCES
 from bpexporter.resources.protocols import GIVE_WAY
 from bpexporter.resources.stage.metrics import ACQUIRE, DRAIN, GET, PUT, Link, StageReading
-from bpexporter.resources.stage.table import Present
+from bpexporter.resources.stage.present import Present
+from bpexporter.resources.stage.settling import Settling
 
 # By kind and direction: the fields of a reading with the seconds that all callers have waited, how many there were
 # that may have waited, and how long those waited who did.
@@ -27,7 +28,7 @@ CALLERS = {
 def read_stages(registry: Registry, kinds: Mapping[str, Mapping[str, Any]]) -> dict[str, StageReading]:
     """A reading of each stage; `kinds` are the readings of all resources, taken just before."""
     present = Present(waiting(registry), registry.clock())
-    return registry.stages.read(present, dict(callers(kinds)), living_loops(registry))
+    return Settling(registry.stages).read(present, dict(callers(kinds)), living_loops(registry))
 
 
 def waiting(registry: Registry) -> Iterator[tuple[Link, Mapping[Any, float]]]:

@@ -200,8 +200,7 @@ def test_a_get_in_another_task(consumer, every):
     assert scene.accused == ([("stage", consumer)] if every < 0.05 else [])
     (name,) = [name for name in scene.snapshots[1].stages if name.endswith(consumer)]
     idle, blocked, working = (
-        after - before
-        for before, after in zip(*(one.stages[name].seconds for one in scene.snapshots), strict=True)
+        after - before for before, after in zip(*(one.stages[name].seconds for one in scene.snapshots), strict=True)
     )
     assert blocked == 0
     assert working / (idle + working) == pytest.approx(1.0 if every < 0.05 else 0.5, abs=0.02)
