@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bpexporter.hub import process as _process
 from bpexporter.hub.hub import Hub, default_hub
 from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.settings import VERSION
 from bpexporter.watching.watch import snapshot, unwatch, watch
@@ -22,16 +25,19 @@ if TYPE_CHECKING:
     from bpexporter.export.collector import Collector
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
+    from bpexporter.watching.stages import stage
 
 __version__ = VERSION
 __all__ = [
     "Collector",
+    "CulpritReading",
     "Exporter",
     "Hub",
     "LimiterReading",
     "LoopReading",
     "QueueReading",
     "Snapshot",
+    "StageReading",
     "Stall",
     "StreamReading",
     "Trigger",
@@ -40,6 +46,7 @@ __all__ = [
     "mount",
     "on_stall",
     "snapshot",
+    "stage",
     "start",
     "uninstall",
     "unwatch",
@@ -54,6 +61,7 @@ _LATER = {
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
     "Collector": "export.collector",
+    "stage": "watching.stages",
 }
 
 
@@ -65,6 +73,16 @@ if not TYPE_CHECKING:  # a type checker is to complain of a name that is not the
         from importlib import import_module
 
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def _judging() -> Any:
+    """A judge of successive readings. The hub, which lies below, asks for one at its first reading."""
+    from bpexporter.analysis.judging import Judging
+
+    return Judging()
+
+
+_process.judging = _judging
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,9 @@ GIVE_WAY = 40
 class Registry(Protocol):
     """What a ledger may tell the names among which it stands."""
 
+    stages: Any
+    """The stages of the tasks that use what is watched."""
+
     def note(self, ledger: Any) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
 
@@ -40,6 +43,7 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    listener: Any
     clock: Callable[[], float]
 
 
@@ -60,6 +64,8 @@ class Instrument(Protocol[L, R_co]):
     """What attaches ledgers to the objects of one kind, and reads them."""
 
     kind: str
+    clocks: tuple[tuple[str, str], ...] = ()
+    """The directions in which a task may wait for such a resource, and the stall clock of its ledger for each."""
 
     def ledger_of(self, obj: Any) -> L | None:
         """The ledger of `obj`, ``None`` where it is not watched; runs none of the host's code."""

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bpexporter.export.json import judged
 from bpexporter.hub.hub import Hub
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.server.answers import Answers
@@ -66,7 +67,7 @@ class Exporter:
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        keeper = StateKeeper(hub.snapshot, judge=lambda *_: None)
+        keeper = StateKeeper(hub.snapshot, judge=judged)
         self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
         self._socket = bind(host, port)
         self.port = self._socket.getsockname()[1]
