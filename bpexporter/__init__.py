@@ -13,13 +13,14 @@ from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.stream.metrics import StreamReading
-from bpexporter.settings import VERSION
+from bpexporter.settings import VERSION, from_environment
 from bpexporter.watching.watch import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
     from bpexporter.analysis.triggers import Stall, Trigger, on_stall
     from bpexporter.automatic.install import install, uninstall
     from bpexporter.export.collector import Collector
+    from bpexporter.publishing.publisher import Publisher, publish
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
 
@@ -30,6 +31,7 @@ __all__ = [
     "Hub",
     "LimiterReading",
     "LoopReading",
+    "Publisher",
     "QueueReading",
     "Snapshot",
     "Stall",
@@ -39,6 +41,7 @@ __all__ = [
     "install",
     "mount",
     "on_stall",
+    "publish",
     "snapshot",
     "start",
     "uninstall",
@@ -51,6 +54,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("install", "uninstall"), "automatic.install"),
     **dict.fromkeys(("Stall", "Trigger", "on_stall"), "analysis.triggers"),
+    **dict.fromkeys(("Publisher", "publish"), "publishing.publisher"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
     "Collector": "export.collector",
@@ -69,3 +73,9 @@ if not TYPE_CHECKING:  # a type checker is to complain of a name that is not the
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
+
+
+if from_environment("dir"):
+    from bpexporter.publishing.publisher import publish_as_told
+
+    publish_as_told(from_environment("dir"))

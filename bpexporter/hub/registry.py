@@ -13,6 +13,7 @@ from typing import Any
 
 from bpexporter.catalogue.merging import merge
 from bpexporter.faults import faults
+from bpexporter.hub import beginnings
 from bpexporter.hub.entries import Entry, Owner
 from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.kinds import RESOURCES
@@ -58,6 +59,8 @@ class Registry:
             ledger.owner, ledger.instrument, ledger.requested_name = owner, instrument, name
             ledger.automatic = automatic
             entry.add(ledger)
+        if beginnings.waiting or not beginnings.begun:
+            beginnings.begin()
 
     def remove(self, ledger: Ledger) -> None:
         """`ledger` records no more; its totals stay with its name."""
