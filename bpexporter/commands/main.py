@@ -16,6 +16,7 @@ from typing import Any
 
 from bpexporter.catalogue.metrics import METRICS
 from bpexporter.commands.run import port, run_under_watch, split, word_run
+from bpexporter.commands.top.command import word_top
 from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
 
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     metrics.set_defaults(call=run_metrics, table=plain_table)
     word_run(commands)
     word_assets(commands)
+    word_top(commands)
     return top
 
 

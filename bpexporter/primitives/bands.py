@@ -18,7 +18,7 @@ MID, HIGH = 0.5, 0.8
 class Band:
     """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "index", "lower", "room", "up", "upper")
+    __slots__ = ("down", "falling", "index", "lower", "room", "up", "upper")
 
     def __init__(self, index: int, lower: int, upper: int) -> None:
         self.index = index
@@ -27,6 +27,7 @@ class Band:
         # The depth from which a put leads out of the band. In `full` each has to be looked at: the host must have
         # changed the capacity, or there would be no room.
         self.room = -1 if index == len(BANDS) - 1 else upper - 1
+        self.falling = lower or 1  # the depth from which a get leads out of it; below the lowest there is nothing
         self.up = self
         self.down = self
 

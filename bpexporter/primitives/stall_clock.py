@@ -3,10 +3,14 @@
 Every method takes `now`, monotonic-clock seconds, from its caller, so that one clock reading serves all. One thread
 feeds a clock; another may read it at any time. Therefore every change that must be seen whole stands in straight
 lines without a call: there the interpreter does not change threads.
+
+A wait is known by a token, an integer: `id()` of the future that is awaited, or `id()` of the task that waits. Never
+the thing itself, which would hold the task, and with it the resource.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 
@@ -26,16 +30,26 @@ class Waiting(NamedTuple):
 
 
 class StallClock:
-    """Times callers that wait, as Linux PSI does: the totals run while the wait lasts."""
+    """Times the callers of one side of a resource that wait, as Linux PSI does: the totals run while the wait lasts."""
 
-    __slots__ = ("begun", "seconds", "since", "stalled", "waiting")
+    __slots__ = (
+        "side",  # what these callers wait to do: "put", "get", "acquire", "drain"
+        "waiting",  # since when each waits, by its token
+        "since",  # when the present stall began, where there is one
+        "seconds",  # of waits that have ended, all callers together
+        "stalled",  # wall seconds of stalls that have ended
+        "begun",  # waits begun so far
+        "told_at",  # when a listener was last told of an operation of this side
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, side: str = "") -> None:
+        self.side = side
         self.waiting: dict[object, float] = {}
+        self.since = 0.0
         self.seconds = 0.0
         self.stalled = 0.0
-        self.since = 0.0
         self.begun = 0
+        self.told_at = -math.inf
 
     def begin(self, token: object, now: float) -> None:
         """`token` waits from `now` on."""

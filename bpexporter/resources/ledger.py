@@ -6,6 +6,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from bpexporter.faults import faults
+from bpexporter.primitives.stall_clock import StallClock
+from bpexporter.resources.listening import LONG_WAIT, TOLD_SECONDS, Listener
 from bpexporter.resources.protocols import Entry, Instrument
 
 
@@ -23,11 +26,13 @@ class MemberLedger:
         "retired",  # its totals are with its name, and it counts no more
         "loopless",  # the object belongs to no loop yet
         "clock",  # monotonic seconds
+        "listener",  # is told of long waits, and now and then of an operation; mostly None
     )
 
     owner: weakref.ref[Any] | None
     entry: Entry
     instrument: Instrument[Any, Any]
+    listener: Listener | None
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self.owner = None
@@ -35,6 +40,7 @@ class MemberLedger:
         self.requested_name = ""
         self.automatic = self.retired = self.loopless = False
         self.clock = clock
+        self.listener = None
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:
         # A copied or pickled object is not watched, and unpickles where bpexporter is not installed.
@@ -43,3 +49,35 @@ class MemberLedger:
     def live_owner(self) -> Any:
         """The object that is recorded; ``None`` where it is gone or no longer watched."""
         return None if self.owner is None or self.retired else self.owner()
+
+    # The seam where a wait begins and ends: see `listening` ---------------------------------------------
+
+    def begin_wait(self, stall: StallClock, token: object) -> None:
+        """The caller of this `token` waits from now on."""
+        stall.begin(token, self.clock())
+
+    def end_wait(self, stall: StallClock, token: object) -> float:
+        """The caller of this `token` waits no more; returns the seconds that it waited, 0 where it did not."""
+        now = self.clock()
+        waited = stall.end(token, now)
+        if waited > LONG_WAIT and self.listener is not None:
+            self.tell_wait(stall, token, waited, now)
+        return waited
+
+    def tell_wait(self, stall: StallClock, token: object, waited: float, now: float) -> None:
+        """Tell the listener of a wait that ended `now`."""
+        try:
+            if self.listener is not None:
+                self.listener.waited(self, stall.side, token, now - waited, now)
+        except Exception as error:
+            faults.swallow(error, "a listener that was told of a wait")
+
+    def tell_operation(self, stall: StallClock, now: float) -> None:
+        """Tell the listener of the operation that has just run, unless it was told of one a moment ago."""
+        if self.listener is None or now - stall.told_at < TOLD_SECONDS:
+            return
+        stall.told_at = now
+        try:
+            self.listener.operated(self, stall.side, now)
+        except Exception as error:
+            faults.swallow(error, "a listener that was told of an operation")

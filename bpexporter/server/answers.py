@@ -14,7 +14,6 @@ from bpexporter.export.text import negotiate, render
 from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub
 from bpexporter.server.connections import HEADERS, logger
-from bpexporter.server.page import landing
 from bpexporter.server.rendering import NotRendered, Worker
 
 # aiohttp waits for the peer after each piece, so that a slow reader holds two pieces and not a page.
@@ -61,12 +60,6 @@ async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> we
     return answer
 
 
-HTML_HEADERS = {
-    "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
-
-
 class Answers:
     """The handlers of one hub's endpoint."""
 
@@ -89,10 +82,6 @@ class Answers:
     def _metrics(self, openmetrics: bool, names: frozenset[str], zipped: bool) -> bytes:
         body = render(self._hub, openmetrics=openmetrics, names=names, registries=self._registries)
         return gzip.compress(body, 1, mtime=0) if zipped else body
-
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        """``/``: what is watched, for people."""
-        return await self._answer(request, (), lambda: landing(self._hub.snapshot()), HTML_HEADERS)
 
     async def health(self, _request: web.Request) -> web.Response:
         """``/healthz``: the exporter lives; says nothing of the application."""

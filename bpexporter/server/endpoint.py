@@ -17,6 +17,8 @@ from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
 from bpexporter.server.connections import DEFAULT_LIMITS, AddressError, Limits
 from bpexporter.server.exporter import Exporter, forks
+from bpexporter.server.page.answers import PageAnswers
+from bpexporter.server.state import StateKeeper
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 __all__ = ["AddressError", "Exporter", "mount", "start"]
@@ -102,8 +104,24 @@ def mount(
     path = checked_path(app, path)
     hub, found = sources(hub, registries)
     answers = Answers(hub, found, seconds=DEFAULT_LIMITS.render)
+    page = PageAnswers(
+        answers.worker,
+        StateKeeper(hub.snapshot, judge=lambda *_: None),
+        metrics=f"../{path.rpartition('/')[2]}",
+        seconds=DEFAULT_LIMITS.render,
+    )
     app.router.add_get(path, answers.metrics)
+    for route, handler in page.routes(f"{path}/" if path != "/" else "/page/").items():
+        app.router.add_get(route, handler)
     app.cleanup_ctx.append(partial(worker_of, answers))
+    app.cleanup_ctx.append(partial(keeper_of, page))
+
+
+async def keeper_of(page: PageAnswers, _app: web.Application) -> AsyncIterator[None]:
+    """The history of the page, as long as the application runs."""
+    keeping = asyncio.create_task(page.keep())
+    yield
+    keeping.cancel()
 
 
 async def worker_of(answers: Answers, _app: web.Application) -> AsyncIterator[None]:

@@ -27,7 +27,9 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
+from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
+from bpexporter.server.state import StateKeeper
 
 START_SECONDS = 10.0
 STOP_SECONDS = 5.0
@@ -64,6 +66,8 @@ class Exporter:
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
+        keeper = StateKeeper(hub.snapshot, judge=lambda *_: None)
+        self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
         self._socket = bind(host, port)
         self.port = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()
@@ -175,9 +179,11 @@ class Exporter:
         make = partial(Connection, runner.server, connections, **options)
         server = await loop.create_server(make, sock=self._socket, backlog=BACKLOG)
         self._ready.set()
+        keeping = loop.create_task(self._page.keep())
         try:
             await self._ended.wait()
         finally:
+            keeping.cancel()
             loop.remove_reader(self._socket)
             await turns()  # a server that is closed leaks the connections it is just accepting (CPython 3.13)
             server.close()
@@ -190,7 +196,8 @@ class Exporter:
         app.on_response_prepare.append(dress)
         app.router.add_get("/metrics", answers.metrics)
         app.router.add_get("/healthz", answers.health)
-        app.router.add_get("/", answers.page)
+        for path, handler in self._page.routes().items():
+            app.router.add_get(path, handler)
         return app
 
     # After a fork -------------------------------------------------------------------------------

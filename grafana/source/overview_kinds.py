@@ -142,6 +142,18 @@ def loops() -> list[Panel]:
             "looks slow for it. Run with PYTHONASYNCIODEBUG=1 to have it named.",
         ),
         lines(
+            "How busy the loop is",
+            [
+                Query(worst(by("loop", f"rate({{loop.busy_seconds_total}}{RATE})")), named),
+                Query(worst(by("loop", "{loop.busy_ratio}", "max")), named + " (busiest)"),
+            ],
+            **SHARE,
+            width=8,
+            limits=PRESSURE,
+            do="Near 1 the loop can take no more, however brief each of its steps is: move what computes to a thread "
+            "or a process, or run more workers.",
+        ),
+        lines(
             "Time in which the loop was stuck",
             [Query(worst(by("loop", f"rate({{loop.stalled_seconds_total}}{RATE})")), named)],
             **SHARE,
@@ -154,9 +166,17 @@ def loops() -> list[Panel]:
             [Query(worst(by("loop", "{loop.tasks}", "sum")), named)],
             unit="short",
             decimals=0,
-            width=8,
+            width=12,
             do="Growing without end: tasks are made faster than they end. A semaphore or a bounded queue in front "
             "of what makes them is backpressure.",
+        ),
+        lines(
+            "Loops",
+            [Query(worst(by("loop", "{loop.members}", "sum")), named)],
+            unit="short",
+            decimals=0,
+            width=12,
+            do="Growing without end: loops are made and never closed.",
         ),
     ]
 

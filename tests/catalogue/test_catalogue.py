@@ -72,6 +72,9 @@ backpressure_limiter_stalled_seconds_total         counter    limiter         su
 backpressure_limiter_waiting_tasks                 gauge      limiter         sum
 backpressure_limiter_longest_block_seconds         gauge      limiter         max
 backpressure_limiter_refused_acquires_total        counter    limiter,reason  sum
+backpressure_loop_members                          gauge      loop            sum
+backpressure_loop_busy_seconds_total               counter    loop            sum
+backpressure_loop_busy_ratio                       gauge      loop            max
 backpressure_loop_lag_seconds                      histogram  loop            sum
 backpressure_loop_stalled_seconds_total            counter    loop            sum
 backpressure_loop_tasks                            gauge      loop            sum

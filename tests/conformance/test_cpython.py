@@ -22,7 +22,7 @@ COUNTED = [
     ("test_locks", "backpressure_limiter_blocked_acquires_total", "no acquire was counted"),
     ("test_streams", "backpressure_stream_written_bytes_total", "no byte was counted"),
 ]
-OTHERS = [version for version in ("3.12", "3.13", "3.14") if version != f"3.{sys.version_info.minor}"]
+OTHERS = [version for version in ("3.12", "3.13", "3.14", "3.15") if version != f"3.{sys.version_info.minor}"]
 PROBE = "import sys, test.test_asyncio.test_queues; print(f'3.{sys.version_info.minor}')"
 
 

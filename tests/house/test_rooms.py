@@ -21,6 +21,7 @@ ROOMS = (
 LIBRARIES = {
     "prometheus_client": {"export", "server"},
     "aiohttp": {"server", "commands"},
+    "textual": {"commands"},
 }
 RELATIVE = "a relative import"
 

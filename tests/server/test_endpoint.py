@@ -3,7 +3,9 @@
 import asyncio
 import gzip
 import http.client
+import json
 import logging
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -20,7 +22,6 @@ from bpexporter.server import answers as server_answers
 from bpexporter.server.answers import accepts_gzip
 from bpexporter.server.connections import Limits
 from bpexporter.server.endpoint import mount, start
-from bpexporter.server.page import landing
 from bpexporter.server.rendering import Worker
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -187,7 +188,7 @@ def test_health_says_ok(exporter):
 
 @pytest.mark.parametrize("path", ["/metrics/", "/nothing", "//", "/metrics/../x", "/%2e%2e/etc/passwd", "/%ff"])
 def test_other_paths_are_not_found(exporter, path):
-    """There are three paths and no more."""
+    """There are the paths that the docs name, and no more."""
     assert ask(exporter, path).status == 404
 
 
@@ -206,40 +207,68 @@ def test_a_request_with_a_body_is_refused(exporter):
 # The page for people ----------------------------------------------------------------------------
 
 
-def test_the_page_names_what_is_watched(hub, exporter):
-    """Name, utilisation and blocked callers of each queue, and the way to the metrics."""
-    queue = watched(hub, "ingest")
+def test_the_page_is_served_with_its_files(exporter):
+    """The page links nothing but files of its own, which are there with their types, and the metrics."""
     answer = ask(exporter, "/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert b"<td>ingest</td><td>25%</td><td>0</td>" in answer.body
+    linked = re.findall(rb'(?:href|src)="(page/[^"]+)"', answer.body)
+    types = {ask(exporter, f"/{path.decode()}").headers["content-type"].partition(";")[0] for path in linked}
+    assert types == {"text/css", "text/javascript"}
     assert b'href="metrics"' in answer.body
-    assert b"color-scheme: light dark" in answer.body
-    assert queue.qsize() == 1
 
 
-def test_the_page_shows_what_is_bad_first(hub):
-    """Whoever is blocked longest stands on top, then the fullest; what is saturated is marked."""
-    queues = [watched(hub, "calm", 10), watched(hub, "full", 1)]
-    page = landing(hub.snapshot()).decode()
-    assert page.index("full</td>") < page.index("calm</td>")
-    assert '<td class="bad">100%</td>' in page
-    assert len(queues) == 2
+def test_the_page_may_load_nothing_from_elsewhere(exporter):
+    """Its policy allows no script, style or request but those of its own origin, and nobody may frame it."""
+    policy = ask(exporter, "/").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x>', "a&b", "Привет 🙂", "a\nb\0c"])
-def test_names_are_escaped(hub, exporter, name):
-    """No name becomes markup, and none breaks the page."""
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fassets.py", "page.html%00", ""])
+def test_only_files_of_the_page_are_served(exporter, name):
+    """No other name is a file."""
+    assert ask(exporter, f"/page/{name}").status == 404
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a&b", "Привет 🙂", "a\nb\0c"])
+def test_the_state_has_names_as_they_are(hub, exporter, name):
+    """A name travels as JSON; the page, which holds none, makes it text."""
     queue = watched(hub, name)
-    answer = ask(exporter, "/")
-    assert answer.status == 200
-    assert b"<script" not in answer.body
-    assert b"<img" not in answer.body
+    answer = ask(exporter, "/api/state")
+    assert answer.headers["content-type"] == "application/json"
+    assert name in {one["name"] for one in json.loads(answer.body)["resources"]}
     assert queue.qsize() == 1
 
 
-def test_the_page_says_so_when_nothing_is_watched(exporter):
-    """Somebody who has just begun is told what to do."""
-    assert b"Nothing is watched yet" in ask(exporter, "/").body
+def test_who_has_the_state_already_gets_none(hub, exporter):
+    """A conditional request is answered with 304 as long as the reading is the same."""
+    tag = ask(exporter, "/api/state").headers["etag"]
+    answer = ask(exporter, "/api/state", if_none_match=tag)
+    assert (answer.status, answer.body) == (304, b"")
+
+
+def test_the_state_is_compressed_for_who_takes_it(hub, exporter):
+    """With gzip the same state is smaller."""
+    queues = [watched(hub, f"queue {number}") for number in range(50)]
+    answer = ask(exporter, "/api/state", accept_encoding="gzip")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(json.loads(gzip.decompress(answer.body))["resources"]) >= len(queues)
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "1e3", "9" * 30])
+def test_a_wrong_step_is_no_step(exporter, since):
+    """Whatever `since` is, there is a state; what is no step asks for all of the history."""
+    state = json.loads(ask(exporter, f"/api/state?since={since}").body)
+    assert state["history"]["since"] is None
+
+
+def test_the_catalogue_says_what_fields_mean(exporter):
+    """Each metric is told with its field, help and meaning."""
+    metrics = json.loads(ask(exporter, "/api/catalogue").body)["metrics"]
+    assert {"name", "field", "help", "meaning", "unit"} <= metrics[0].keys()
+    assert len(metrics) > 50
 
 
 # Errors of ours ---------------------------------------------------------------------------------

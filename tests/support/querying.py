@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from http import HTTPStatus
 
 FILLED_IN = {
     "$__rate_interval": "20s",
@@ -25,6 +26,8 @@ def answer(prometheus: str, query: str) -> list[dict]:
     try:
         result = json.loads(get(url))["data"]["result"]
     except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return []  # it listens, and is not ready yet
         raise ValueError(error.read().decode()) from error
     return [sample for sample in result if sample["value"][1] != "NaN"]
 

@@ -14,6 +14,7 @@ from typing import Any
 from bpexporter.resources.fingerprints import is_known
 from bpexporter.resources.limiter.ledger import LimiterLedger
 from bpexporter.resources.limiter.metrics import LimiterReading
+from bpexporter.resources.listening import waiting_token
 from bpexporter.resources.patching import ATTRIBUTE, Replaced, guarded, held, own, unwatched
 from bpexporter.resources.protocols import Instrument
 
@@ -57,7 +58,7 @@ async def acquire_calling(self: Any) -> Any:
 
 
 async def _blocked(self: Any, ledger: LimiterLedger) -> Any:
-    token = object()
+    token = waiting_token(ledger.blocked)
     guarded(ledger.begin, token)
     try:
         got = await ACQUIRE(self)

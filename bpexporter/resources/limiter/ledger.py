@@ -39,7 +39,7 @@ class LimiterLedger(MemberLedger):
         self.capacity, self.value = capacity, value
         self.seen = 0, 0.0  # the permits in use at the last reading, and when that was
         self.refused_cancelled = 0
-        self.blocked = StallClock()
+        self.blocked = StallClock(side="acquire")
         self.waits = Durations(bounds)
         self.ceiling = self.lowest = -1
         self.alarm, self.interval, self.alarm_at = 0, 1, self.clock()
@@ -59,6 +59,8 @@ class LimiterLedger(MemberLedger):
             self.ceiling = in_use
             self.peaks.add(in_use, now)
         self.lowest = self.capacity + 1 - self.ceiling
+        if self.listener is not None:
+            self.tell_operation(self.blocked, now)
 
     def _renew(self, in_use: int, now: float) -> None:
         self.peaks.add(max(self.ceiling, in_use), now)
@@ -68,16 +70,16 @@ class LimiterLedger(MemberLedger):
 
     def begin(self, token: object) -> None:
         """An acquire of this `token` waits."""
-        self.blocked.begin(token, self.clock())
+        self.begin_wait(self.blocked, token)
 
     def gave_up(self, token: object) -> None:
         """The acquire of this `token` was given up."""
-        self.blocked.end(token, self.clock())
+        self.end_wait(self.blocked, token)
         self.refused_cancelled += 1
 
     def acquired(self, token: object) -> None:
         """The acquire of this `token` has its permit."""
-        self.waits.feed(self.blocked.end(token, self.clock()))
+        self.waits.feed(self.end_wait(self.blocked, token))
         self.acquires += 1
 
     # Reading ------------------------------------------------------------------------------------

@@ -91,6 +91,9 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
 
     def detach(self, loop: Any) -> None:
         """Take the ledger from `loop`; its timer is not set again."""
+        ledger = held(loop)
+        if isinstance(ledger, LoopLedger):
+            ledger.end_timing()
         object.__delattr__(loop, ATTRIBUTE)
 
     def read(self, ledger: LoopLedger, now: float) -> LoopReading:
@@ -109,8 +112,9 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
         return ledger.stalled_seconds(now, runs=loop is not None and loop.is_running())
 
     def close(self, ledger: LoopLedger, now: float) -> LoopReading:
-        """The totals of a loop that is gone or no longer watched."""
-        return ledger.read(now, tasks=0, runs=False)
+        """The totals of a loop that is gone or no longer watched, the present stall included."""
+        loop = ledger.owner() if ledger.owner is not None else None
+        return ledger.read(now, tasks=0, runs=loop is not None and loop.is_running(), members=0)
 
     def peak(self, ledger: LoopLedger, now: float) -> None:
         """A loop has no utilisation."""

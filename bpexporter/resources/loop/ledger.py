@@ -6,7 +6,6 @@ keeps no loop alive and no `asyncio.run()` from ending; a loop that is closed dr
 
 from __future__ import annotations
 
-import sys
 import time
 import weakref
 from asyncio.events import _get_running_loop
@@ -18,7 +17,9 @@ from bpexporter.faults import faults
 from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.limits import INFINITY
 from bpexporter.resources.ledger import MemberLedger
+from bpexporter.resources.loop.busy import BusyClock
 from bpexporter.resources.loop.metrics import LoopReading
+from bpexporter.resources.loop.selecting import SelectorTiming, present_run, selector_of, timing_of
 
 # Seconds between two beats. In a loop that works a beat takes 30 to 60 microseconds; to wake up a loop that sleeps
 # takes up to 200. So a loop that stays idle is asked less and less often, and neither costs over 0.06 % of a core.
@@ -31,37 +32,42 @@ STUCK = 0.05
 PUNCTUAL = 0.002
 
 
-def present_run() -> weakref.ref[Any] | None:
-    """What lives exactly as long as the present run of the running loop.
-
-    Each `run_forever()` sets hooks for asynchronous generators that are new bound methods, and drops them when it
-    returns. asyncio and uvloop do so.
-    """
-    try:
-        return weakref.ref(sys.get_asyncgen_hooks().firstiter)
-    except TypeError:  # somebody has set none, or one of his own
-        return None
-
-
 class LoopLedger(MemberLedger):
-    """What is recorded of one event loop."""
+    """What is recorded of one event loop. But for `shown`, its thread alone writes."""
 
     __slots__ = (
-        *("calm", "due", "interval", "lags"),
-        *("run", "shown", "stalled", "used"),
+        "busy",  # seconds in which the loop did not wait
+        "calm",  # beats in a row that found nothing
+        "due",  # when the next beat is to come; infinite before the first
+        "interval",  # seconds between two beats
+        "lags",  # how late each beat was
+        "run",  # lives as long as the run in which the last beat was; None where that is not known
+        "shown",  # the most stalled seconds that a reading has said: none after it says less
+        "stalled",  # seconds late so far, without the present stall
+        "timing",  # times the selector; None where it cannot be timed
+        "used",  # CPU of the thread at the last beat
     )
 
     def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> None:
         super().__init__(clock=clock)
+        self.timing: SelectorTiming | None = None
         self.restart(bounds)
 
     def restart(self, bounds: tuple[float, ...]) -> None:
         """Count from zero."""
+        self.end_timing()
+        self.busy = BusyClock()
         self.lags = Durations(bounds)
         self.stalled = self.shown = 0.0
         self.due = INFINITY
         self.run: weakref.ref[Any] | None = None
         self.interval, self.calm, self.used = SHORTEST, 0, 0.0
+
+    def end_timing(self) -> None:
+        """Let the selector be as it was."""
+        timing, self.timing = self.timing, None
+        if timing is not None:
+            timing.end()
 
     # On the loop --------------------------------------------------------------------------------
 
@@ -73,21 +79,35 @@ class LoopLedger(MemberLedger):
                 return
             now = self.clock()
             lag = self._lag(now)
-            self._pace(lag)
+            self._measure(loop, lag)
+            self.busy.sample(now)
+            self._pace(lag or 0.0)
             self.due = now + self.interval
             loop.call_later(self.interval, self.beat, context=Context())
         except Exception as error:
             faults.swallow(error, "a loop")
 
-    def _lag(self, now: float) -> float:
+    def _lag(self, now: float) -> float | None:
+        """Seconds that this beat is late; ``None`` for the first one of a run."""
         before, self.run = self.run, present_run()
         if self.due == INFINITY or (before is not None and self.run != before):
-            return 0.0  # what passed between two runs was nobody's to wait for
+            return None  # what passed between two runs was nobody's to wait for
         lag = max(0.0, now - self.due)
         self.lags.keep(lag)
         if lag > PUNCTUAL:
             self.stalled, self.due = self.stalled + lag, now
         return lag
+
+    def _measure(self, loop: Any, lag: float | None) -> None:
+        if self.timing is not None and self.timing.goes_on(selector_of(loop)):
+            return
+        if lag is not None:
+            self.busy.estimate(lag)
+        self.end_timing()
+        self.timing = timing_of(loop, self.busy, self.clock)
+        if self.timing is None or not self.timing.begin():
+            self.timing = None
+            self.busy.begin_estimate()
 
     def _pace(self, lag: float) -> None:
         used = time.thread_time()
@@ -103,16 +123,27 @@ class LoopLedger(MemberLedger):
 
     def stalled_seconds(self, now: float, *, runs: bool) -> float:
         """Seconds that the loop was late in all, the present stall included while the loop `runs`."""
-        stalled, due = self.stalled, self.due
-        late = now - due
-        if runs and late > PUNCTUAL and (self.run is None or self.run() is not None):
-            stalled += late
+        stalled = self.stalled  # before `due`, which is set after it
+        stalled += self._late(now, runs=runs)
         self.shown = max(self.shown, stalled)  # a stall that was seen stays, also where its loop has ended in it
         return self.shown
 
-    def read(self, now: float, *, tasks: int, runs: bool) -> LoopReading:
-        """A reading at `now`."""
+    def _late(self, now: float, *, runs: bool) -> float:
+        """Seconds that the next beat is late already."""
+        late = now - self.due
+        goes_on = self.run is None or self.run() is not None
+        return late if runs and late > PUNCTUAL and goes_on else 0.0
+
+    def read(self, now: float, *, tasks: int, runs: bool, members: int = 1) -> LoopReading:
+        """A reading at `now`; a loop that is gone is no member."""
         self.lags.settle()
         counts = self.lags.counts
-        lags = self.lags.reading(counts and counts[:], self.lags.total, 0)
-        return LoopReading(lags, self.stalled_seconds(now, runs=runs), tasks)
+        busy = self.busy.read(now, self._late(now, runs=runs) if self.timing is None else 0.0)
+        return LoopReading(
+            members=members,
+            busy_seconds=busy,
+            busy_ratio=self.busy.share(now, busy) if members else None,
+            lag_seconds=self.lags.reading(counts and counts[:], self.lags.total, 0),
+            stalled_seconds=self.stalled_seconds(now, runs=runs),
+            tasks=tasks,
+        )

@@ -11,6 +11,12 @@ from bpexporter.resources.declaration import Metric, declaring
 class LoopReading(NamedTuple):
     """One event loop, or the loops of one name, at one moment."""
 
+    members: int
+    """Live loops."""
+    busy_seconds: float
+    """Seconds in which the loop did not wait in its selector, the present step included."""
+    busy_ratio: float | None
+    """Share of the last 10 s in which the busiest loop was busy."""
     lag_seconds: HistogramReading
     """Seconds that a timer of the loop ran late, every 0.1 to 0.5 s."""
     stalled_seconds: float
@@ -22,6 +28,20 @@ class LoopReading(NamedTuple):
 _loop = declaring("loop", "backpressure_loop_", label="loop")
 
 LOOP_METRICS: tuple[Metric, ...] = (
+    _loop(
+        "members", "gauge", "loops", "members", "Live event loops of this name.",
+        "More than one: their seconds add up. Growing without end: loops are made and never closed.",
+    ),
+    _loop(
+        "busy_seconds_total", "counter", "seconds", "busy_seconds",
+        "Seconds in which the loop did not wait for events, the present step included; of uvloop's a lower bound.",
+        "Its rate is the share of time in which the loop worked; near 1 it can take no more, however brief its steps.",
+    ),
+    _loop(
+        "busy_ratio", "gauge", "ratio", "busy_ratio",
+        "Share of about the last 10 s in which the busiest loop of this name was busy, 0 to 1.",
+        "Near 1 one loop of the name can take no more, though the mean over all of them is low.", merge="max",
+    ),
     _loop(
         "lag_seconds", "histogram", "seconds", "lag_seconds",
         "How late the loop ran a timer, asked for every 0.1 to 0.5 s.",

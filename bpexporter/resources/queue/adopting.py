@@ -19,15 +19,13 @@ from bpexporter.resources.queue.originals import KNOWN
 
 def adopt(queue: Any, ledger: QueueLedger) -> None:
     """Time the callers that wait already, from now on."""
-    clock = ledger.clock
-    now = clock()
     for waiters, stall, finish in (
         (queue._putters, ledger.producers, _adopted_put),
         (queue._getters, ledger.idle, _adopted_get),
     ):
         for waiter in list(waiters):
             if not waiter.done():
-                stall.begin(id(waiter), now)
+                ledger.begin_wait(stall, id(waiter))
                 _follow(waiter, finish, ledger)
 
 
@@ -44,10 +42,10 @@ def _finish(finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger, wai
 
 def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
-        ledger.producers.end(id(waiter), ledger.clock())
+        ledger.end_wait(ledger.producers, id(waiter))
         ledger.refused_cancelled += 1
     elif not _goes_on(ledger, waiter, "_putters", ledger.producers, _adopted_put):
-        waited = ledger.producers.end(id(waiter), ledger.clock())
+        waited = ledger.end_wait(ledger.producers, id(waiter))
         queue = ledger.owner() if ledger.owner is not None else None
         if queue is not None and getattr(queue, "_is_shutdown", False):
             ledger.refused_shutdown += bool(queue.full())  # else put_nowait() has counted it
@@ -57,9 +55,9 @@ def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:
 
 def _adopted_get(ledger: QueueLedger, waiter: Any) -> None:
     if waiter.cancelled():
-        ledger.idle.end(id(waiter), ledger.clock())
+        ledger.end_wait(ledger.idle, id(waiter))
     elif not _goes_on(ledger, waiter, "_getters", ledger.idle, _adopted_get):
-        waited = ledger.idle.end(id(waiter), ledger.clock())
+        waited = ledger.end_wait(ledger.idle, id(waiter))
         if ledger.get_waits.fed() < ledger.gets:
             ledger.landed_get(waited)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
+from bpexporter.resources.listening import waiting_token
 from bpexporter.resources.patching import ATTRIBUTE, guarded
 from bpexporter.resources.queue.ledger import QueueLedger
 
@@ -41,8 +42,8 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
         if ledger is None or not self.full():
             await originals["put"](self, item)
             return
-        token = object()
-        guarded(ledger.begin_put, token, self)
+        token = waiting_token(ledger.producers)
+        guarded(ledger.begin_wait, ledger.producers, token)
         refused = ledger.refused_shutdown
         try:
             await originals["put"](self, item)
@@ -57,8 +58,8 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
         ledger = getattr(self, ATTRIBUTE, None)
         if ledger is None or not self.empty():
             return await originals["get"](self)
-        token = object()
-        guarded(lambda: ledger.idle.begin(token, ledger.clock()))
+        token = waiting_token(ledger.idle)
+        guarded(ledger.begin_wait, ledger.idle, token)
         try:
             item = await originals["get"](self)
         except BaseException:
@@ -72,7 +73,7 @@ def calling(originals: dict[str, Any], record_put: Any, record_get: Any) -> dict
 
 def _wait_ended(clock: StallClock, token: object, ledger: QueueLedger) -> float:
     try:
-        return clock.end(token, ledger.clock())
+        return ledger.end_wait(clock, token)
     except Exception as error:
         faults.swallow(error, "a wait")
         return 0.0

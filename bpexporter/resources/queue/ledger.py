@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
 from bpexporter.primitives.histogram import Durations
@@ -64,9 +64,9 @@ class QueueLedger(MemberLedger):
         # Limits: the hot path compares the depth with them before its work.
         "band_floor",  # a put that finds fewer has to look
         "fast_put_max",  # a put that finds this many leads one band up, one that finds more has to look
-        "fast_get_min",  # a get that finds fewer has to look
+        "fast_get_min",  # a get from a stack or a heap that finds fewer has to look
         "fast_get_max",  # a get that finds more has a new peak to date
-        "falling_depth",  # a get that finds this many leads one band down
+        "falling_depth",  # a get that finds this many leads one band down, one that finds fewer has to look
         "tracer_floor",  # a tracer item of a stack is out where fewer are left
         "alarm_gets",  # the gets at which a tracer item is out or the peak is to be dated
         # Time: written where a limit fails.
@@ -124,7 +124,7 @@ class QueueLedger(MemberLedger):
         self.cleared = NOT_CLEARED
         self.step_time: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
-        self.producers, self.idle = StallClock(), StallClock()
+        self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
         self.capacity = levels.capacity
         self.band_seconds = [0.0] * len(BANDS)
         self.band_since = now
@@ -152,8 +152,7 @@ class QueueLedger(MemberLedger):
         """A put found `depth` items, and led one band up."""
         now = self.step_time
         if now is None:
-            clock = self.clock
-            now = clock()
+            now = self.clock()
         band = self.band
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
@@ -167,14 +166,13 @@ class QueueLedger(MemberLedger):
         """A get led one band down."""
         now = self.step_time
         if now is None:
-            clock = self.clock
-            now = clock()
+            now = self.clock()
         band = self.band
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.down
-        self.band_floor = lower = band.lower
-        self.falling_depth = edge = lower or 1
+        self.band_floor = band.lower
+        self.falling_depth = edge = band.falling
         self.fast_get_min = edge if edge > self.tracer_floor else self.tracer_floor + 1
         if not self.wants_tracer:
             self.fast_put_max = band.room
@@ -190,6 +188,8 @@ class QueueLedger(MemberLedger):
         if self.wants_tracer:
             self.trace(item, depth, now)
         self._limit()
+        if self.listener is not None:
+            self.tell_operation(self.producers, now)
 
     def note_get(self, depth: int, capacity: float) -> None:
         """A get left `depth` items, and there is something to time, or the countdown is at its end."""
@@ -206,10 +206,12 @@ class QueueLedger(MemberLedger):
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
         self._limit()
+        if self.listener is not None:
+            self.tell_operation(self.idle, now)
 
     def is_calm(self, depth: int) -> bool:
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
-        return self.band_floor <= depth and self.fast_get_min <= depth + 1 <= self.fast_get_max
+        return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
@@ -224,7 +226,7 @@ class QueueLedger(MemberLedger):
         band = self.band
         self.band_floor = band.lower
         self.tracer_floor = self.tracers.height
-        self.falling_depth = band.lower or 1
+        self.falling_depth = band.falling
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
         self.fast_put_max = -1 if self.wants_tracer else band.room
         gets = self.gets
@@ -314,10 +316,6 @@ class QueueLedger(MemberLedger):
             self.residence.keep(duration)
 
     # Waits ------------------------------------------------------------------------------------------
-
-    def begin_put(self, token: object, queue: Any) -> None:
-        """A put of this `token` waits for room."""
-        self.producers.begin(token, self.clock())
 
     def landed_put(self, waited: float) -> None:
         """The item of a put that had waited went in."""

@@ -58,19 +58,16 @@ def put_nowait(self: Any, item: Any) -> None:
     ledger.puts += 1
     if depth == ledger.fast_put_max:
         try:
-            # One band up: what QueueLedger.rise() does, in this frame.
+            # One band up: what QueueLedger.rise() does for this order, in this frame.
             now = ledger.step_time
             if now is None:
-                clock = ledger.clock
-                now = clock()
+                now = ledger.clock()
             band = ledger.band
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.up
-            ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = band.lower
+            ledger.band_floor = ledger.falling_depth = band.lower
             ledger.fast_put_max = band.room
-            if not depth:
-                ledger.nonempty_since = now
         except Exception as error:
             faults.swallow(error, "put_nowait")
 
@@ -93,24 +90,23 @@ def get_nowait(self: Any) -> Any:
     queue = self._queue
     depth = len(queue)
     left = ledger.countdown
-    if depth < ledger.fast_get_min or depth > ledger.fast_get_max or not left:
+    edge = ledger.falling_depth
+    if depth < edge or depth > ledger.fast_get_max or not left:
         return get_any(self, ledger)
     item = queue.popleft()
     ledger.countdown = left - 1
-    if depth == ledger.falling_depth:
+    if depth == edge:
         try:
-            # One band down: what QueueLedger.fall() does, in this frame.
+            # One band down: what QueueLedger.fall() does for this order, in this frame.
             now = ledger.step_time
             if now is None:
-                clock = ledger.clock
-                now = clock()
+                now = ledger.clock()
             band = ledger.band
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.down
-            ledger.band_floor = lower = band.lower
-            ledger.falling_depth = edge = lower or 1
-            ledger.fast_get_min = edge if edge > ledger.tracer_floor else ledger.tracer_floor + 1
+            ledger.band_floor = band.lower
+            ledger.falling_depth = band.falling
             if not ledger.wants_tracer:
                 ledger.fast_put_max = band.room
         except Exception as error:
@@ -150,8 +146,7 @@ async def put(self: Any, item: Any) -> None:
             try:
                 # What StallClock.begin() does, in this frame.
                 token = id(putter)
-                clock = ledger.clock
-                began = clock()
+                began = ledger.clock()
                 stall = ledger.producers
                 waiting = stall.waiting
                 if not waiting:
@@ -174,16 +169,15 @@ async def put(self: Any, item: Any) -> None:
                 refuse(ledger, "refused_cancelled")
                 end(ledger, ledger.producers, first)
             raise
-        if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
-            break
+        else:  # after the whole of the try Python 3.14 would count references at each load
+            if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
+                break
     if first is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    waited = 0.0
     try:
         # What StallClock.end() does, in this frame.
         waits = ledger.put_waits
-        clock = ledger.clock
-        now = clock()
+        now = ledger.clock()
         stall = ledger.producers
         waiting = stall.waiting
         del waiting[first]
@@ -191,12 +185,14 @@ async def put(self: Any, item: Any) -> None:
         stall.seconds += waited
         if not waiting:
             stall.stalled += now - stall.since
-        if waited > waits.brief:
+        brief = waited <= waits.brief
+        if not brief:
             ledger.landing_put = ledger.puts
         ledger.step_time = now
     except KeyError:
-        pass  # a fork or a second watch() has begun to count again
+        waited, brief = 0.0, True  # a fork or a second watch() has begun to count again
     except Exception as error:
+        waited, brief = 0.0, True
         faults.swallow(error, "put")
     try:
         self.put_nowait(item)
@@ -206,10 +202,12 @@ async def put(self: Any, item: Any) -> None:
         raise
     ledger.step_time = None
     try:
-        if waited <= waits.brief:
+        if brief:
             waits.briefly += waited
         else:
             ledger.landed_put(waited)
+            if ledger.listener is not None:
+                ledger.tell_wait(stall, first, waited, now)
     except Exception as error:
         faults.swallow(error, "put")
 
@@ -241,8 +239,7 @@ async def get(self: Any) -> Any:
         if first is None and ledger is not None:
             try:
                 token = id(getter)
-                clock = ledger.clock
-                began = clock()
+                began = ledger.clock()
                 stall = ledger.idle
                 waiting = stall.waiting
                 if not waiting:
@@ -264,15 +261,14 @@ async def get(self: Any) -> Any:
             if first is not None:
                 end(ledger, ledger.idle, first)
             raise
-        if self._queue if exact else not self.empty():
-            break
+        else:
+            if self._queue if exact else not self.empty():
+                break
     if first is None:
         return self.get_nowait()
-    waited = 0.0
     try:
         waits = ledger.get_waits
-        clock = ledger.clock
-        now = clock()
+        now = ledger.clock()
         stall = ledger.idle
         waiting = stall.waiting
         del waiting[first]
@@ -280,12 +276,14 @@ async def get(self: Any) -> Any:
         stall.seconds += waited
         if not waiting:
             stall.stalled += now - stall.since
-        if waited > waits.brief:
+        brief = waited <= waits.brief
+        if not brief:
             ledger.landing_get = ledger.countdown_end - ledger.countdown
         ledger.step_time = now
     except KeyError:
-        pass
+        waited, brief = 0.0, True
     except Exception as error:
+        waited, brief = 0.0, True
         faults.swallow(error, "get")
     try:
         item = self.get_nowait()
@@ -295,10 +293,12 @@ async def get(self: Any) -> Any:
         raise
     ledger.step_time = None
     try:
-        if waited <= waits.brief:
+        if brief:
             waits.briefly += waited
         else:
             ledger.landed_get(waited)
+            if ledger.listener is not None:
+                ledger.tell_wait(stall, first, waited, now)
     except Exception as error:
         faults.swallow(error, "get")
     return item

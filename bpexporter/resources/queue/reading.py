@@ -32,7 +32,7 @@ GONE: dict[str, object] = {
 def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading:
     """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
     # The next put or get dates the peak: whatever comes after is newer than this reading.
-    ledger.band_floor = ledger.fast_get_min = DEEP
+    ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = DEEP
     puts, put_waits = _landed_puts(ledger)
     gets, get_waits = _landed_gets(ledger)
     producers, idle = ledger.producers.read(now), ledger.idle.read(now)

@@ -60,7 +60,7 @@ def wait_on(clock: StallClock, before: Any, now: Any) -> Any:
 
 def end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
     try:
-        clock.end(first, ledger.clock())
+        ledger.end_wait(clock, first)
     except Exception as error:
         faults.swallow(error, "a wait that was given up")
 

@@ -118,16 +118,19 @@ class StreamLedger(MemberLedger):
             self.top, self.top_at = level, now
             self.peaks = self.peaks or PeakWindow()
             self.peaks.add(level, now)
+            if self.listener is not None:
+                self.blocked = self.blocked or StallClock(side="drain")
+                self.tell_operation(self.blocked, now)
 
     def begin(self, token: object) -> None:
         """A drain of this `token` waits."""
-        self.blocked = self.blocked or StallClock()
-        self.blocked.begin(token, self.clock())
+        self.blocked = self.blocked or StallClock(side="drain")
+        self.begin_wait(self.blocked, token)
 
     def gave_up(self, token: object) -> None:
         """The drain of this `token` was cancelled, or has failed."""
         if self.blocked is not None:
-            self.blocked.end(token, self.clock())
+            self.end_wait(self.blocked, token)
 
     def give_up(self, now: float) -> None:
         """Nobody waits any more as far as is known: what is recorded ends here, and would else count for ever."""
@@ -137,7 +140,7 @@ class StreamLedger(MemberLedger):
 
     def drained(self, token: object) -> None:
         """The drain of this `token` is completed."""
-        waited = 0.0 if self.blocked is None else self.blocked.end(token, self.clock())
+        waited = 0.0 if self.blocked is None else self.end_wait(self.blocked, token)
         waits = self.waits = self.waits or Durations(self.bounds)
         waits.feed(waited)
         self.drains += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.resources.fingerprints import is_known
+from bpexporter.resources.listening import waiting_token
 from bpexporter.resources.patching import Replaced, guarded, unwatched
 from bpexporter.resources.stream.ledger import StreamLedger
 
@@ -84,7 +85,7 @@ async def drain(self: Any) -> None:
 
 
 async def _blocked(self: Any, ledger: StreamLedger) -> None:
-    token = object()
+    token = waiting_token(ledger.blocked)
     guarded(ledger.begin, token)
     try:
         await DRAIN(self)

@@ -286,6 +286,23 @@ async def test_a_name_that_is_asked_for_takes_the_place_of_the_automatic_one(hub
     assert list(hub.snapshot().loops) == ["app"]
 
 
+async def test_a_loop_that_is_renamed_while_it_is_stuck():
+    """The old name keeps the present stall, and the new one goes on with it."""
+    clock = Clock()
+    hub = bpexporter.Hub(clock=clock)
+    loop = asyncio.get_running_loop()
+    bpexporter.watch(loop, "old", hub=hub)
+    clock.now = LoopInstrument().ledger_of(loop).due + 5
+    renaming = threading.Thread(target=bpexporter.watch, args=(loop, "new"), kwargs={"hub": hub})
+    renaming.start()
+    renaming.join()
+    assert hub.snapshot().loops["old"].stalled_seconds == pytest.approx(5)
+    clock.now += 3
+    loops = hub.snapshot().loops
+    assert [loops[name].stalled_seconds for name in ("old", "new")] == pytest.approx([5, 3])
+    assert [loops[name].busy_seconds for name in ("old", "new")] == pytest.approx([5.1, 3])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_not_the_loop_of_its_parent(hub):

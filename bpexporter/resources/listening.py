@@ -1,0 +1,52 @@
+"""The seam where a wait begins and ends, and at which somebody else can be told who does what at a resource.
+
+Every wait of every kind goes through `MemberLedger.begin_wait` and `end_wait`; the replacing methods of a queue hold
+copies of both in their own frames, and call `tell_wait` as `end_wait` does. While `listener` is ``None``, as it is
+unless somebody sets it, that costs nothing on a way that does not wait, and one look at a slot for a wait over 100
+microseconds.
+
+A listener is told of two things, always on the thread of the resource's loop, and nearly always in the step of the task
+that did it, so that `asyncio.current_task()` is that task:
+
+- `waited`: each wait over `LONG_WAIT` that ended, be it with success or given up. Of a queue, waits within the first
+  bucket of its histogram are left out too. A caller that had waited before its resource was watched is told of right
+  after its step: then there is no current task.
+- `operated`: an operation that has just run, whether it had waited or not, since a culprit never waits. It is told
+  where the ledger looks at the clock anyhow: at the first operation of a side, at the first after a reading, and now
+  and then between, at most once in `TOLD_SECONDS` a side. Of a limiter it is a release that is told (as side
+  "acquire"), of a stream a write that left something in the buffer (as side "drain").
+
+Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()` of a future that a task awaits
+(`task._fut_waiter`), or `id()` of the task. What a listener raises is swallowed, counted and logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from bpexporter.primitives.stall_clock import StallClock
+
+# Seconds up to which a wait is the cost of a turn of the loop, and nobody is told of it.
+LONG_WAIT = 0.0001
+# Seconds between two operations of a side that are told, at least.
+TOLD_SECONDS = 0.05
+
+
+class Listener(Protocol):
+    """Is told of what callers do at the resources whose ledgers refer to it."""
+
+    def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
+        """A caller of this `side` ("put", "get", "acquire", "drain") has waited, in seconds of the ledger's clock."""
+
+    def operated(self, ledger: Any, side: str, now: float) -> None:
+        """A caller of this `side` has just done what it came for, or is about to return with it."""
+
+
+def waiting_token(stall: StallClock | None) -> object:
+    """The token of a wait that begins: `id()` of the present task, where that does not wait on this side already."""
+    try:
+        token = id(asyncio.current_task())
+    except RuntimeError:  # driven by hand, in no loop
+        return object()
+    return object() if stall is not None and token in stall.waiting else token

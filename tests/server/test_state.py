@@ -1,0 +1,126 @@
+"""The state: one JSON for the page, top and scripts."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+from fake_clock import Clock
+
+import bpexporter
+from bpexporter.server.state import INTERVAL_SECONDS, POLL_SECONDS, StateKeeper
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "state.schema.json").read_text())
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands."""
+    return Clock()
+
+
+@pytest.fixture
+def hub(clock):
+    """A hub on that clock."""
+    return bpexporter.Hub(clock=clock)
+
+
+@pytest.fixture
+def keeper(hub, clock):
+    """The state of the hub, with a verdict that counts its askings."""
+    asked = []
+
+    def judge(before, now, seconds):
+        asked.append(seconds)
+        return {"state": "healthy", "seconds": seconds, "findings": []}
+
+    keeper = StateKeeper(hub.snapshot, judge=judge, clock=clock)
+    keeper.asked = asked
+    return keeper
+
+
+def state_of(keeper, since=None):
+    """The state, held against its schema."""
+    state = json.loads(keeper.state(since))
+    jsonschema.validate(state, SCHEMA)
+    return state
+
+
+async def test_it_has_the_documented_form(hub, clock, keeper):
+    """Queues, streams, limiters and loops are told as the schema says, with and without a second reading."""
+    watched = bpexporter.watch(asyncio.Queue(3), "q", hub=hub), bpexporter.watch(asyncio.Semaphore(2), "s", hub=hub)
+    watched[0].put_nowait(1)
+    state_of(keeper)
+    clock.now += INTERVAL_SECONDS
+    state = state_of(keeper)
+    assert {(one["kind"], one["name"]) for one in state["resources"]} >= {
+        ("queue", "q"),
+        ("limiter", "s"),
+        ("loop", "main"),
+    }
+    assert state["verdict"] == {"state": "healthy", "seconds": INTERVAL_SECONDS, "findings": []}
+
+
+async def test_a_stall_is_pressure(hub, clock, keeper):
+    """A put that is blocked for half of the interval is a pressure of a half, for each member."""
+    queue = bpexporter.watch(asyncio.Queue(1), "q", hub=hub)
+    queue.put_nowait(1)
+    state_of(keeper)
+    clock.now += 5
+    task = asyncio.create_task(queue.put(2))
+    await asyncio.sleep(0)
+    clock.now += 5
+    (shown,) = [one for one in state_of(keeper)["resources"] if one["kind"] == "queue"]
+    assert (shown["pressure"], shown["blocked"], shown["longest_block_seconds"]) == (0.5, 1, 5.0)
+    assert (shown["utilization_ratio"], shown["in_per_second"]) == (1.0, 0.0)
+    queue.get_nowait()
+    await task
+
+
+async def test_many_viewers_cost_one_reading(hub, clock, keeper):
+    """Whoever asks within a second gets the same reading; a second later there is another."""
+    first = [keeper.state() for _ in range(50)]
+    assert (len(set(first)), keeper.readings) == (1, 1)
+    tag = keeper.tag()
+    clock.now += POLL_SECONDS
+    assert keeper.tag() != tag
+    assert keeper.readings == 2
+
+
+async def test_rates_are_those_of_the_last_seconds(hub, clock, keeper):
+    """However long it runs, the interval stays near 5 s, so that what is shown is the present."""
+    for _ in range(60):
+        clock.now += POLL_SECONDS
+        keeper.state()
+    assert INTERVAL_SECONDS <= state_of(keeper)["interval_seconds"] <= INTERVAL_SECONDS + POLL_SECONDS
+
+
+async def test_history_is_kept_without_a_viewer(hub, clock, keeper):
+    """A step every 5 s is remembered, and who comes later gets all of them."""
+    queue = bpexporter.watch(asyncio.Queue(2), "q", hub=hub)
+    queue.put_nowait(1)
+    for _ in range(4):
+        keeper.keep()
+        clock.now += 5
+    (shown,) = [one for one in state_of(keeper)["resources"] if one["kind"] == "queue"]
+    assert shown["history"]["utilization_ratio"] == [0.5] * 5
+
+
+async def test_only_new_history_is_sent(hub, clock, keeper):
+    """With the step that is known already, only what came after it is sent."""
+    queue = bpexporter.watch(asyncio.Queue(2), "q", hub=hub)
+    known = state_of(keeper)["history"]["sequence"]
+    clock.now += 5
+    state = state_of(keeper, known)
+    (shown,) = [one for one in state["resources"] if one["kind"] == "queue"]
+    assert (state["history"]["since"], len(shown["history"]["pressure"]), queue.qsize()) == (known, 1, 0)
+
+
+async def test_a_resource_that_is_new_has_no_rate(hub, clock, keeper):
+    """What was not there at the beginning of the interval has no rate, and not one of 0."""
+    state_of(keeper)
+    late = bpexporter.watch(asyncio.Queue(2), "late", hub=hub)
+    clock.now += 5
+    (shown,) = [one for one in state_of(keeper)["resources"] if one["kind"] == "queue"]
+    assert (shown["in_per_second"], shown["pressure"], late.qsize()) == (None, None, 0)
