@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.commands.run import port, run_under_watch, split, word_run
+from bpexporter.commands.run import run_under_watch, split, word_run
+from bpexporter.commands.sidecar import word_sidecar
 from bpexporter.commands.top.command import word_top
+from bpexporter.commands.words import port
 from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
 
@@ -98,17 +100,32 @@ def parser() -> argparse.ArgumentParser:
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
     word_run(commands)
+    word_sidecar(commands)
     word_assets(commands)
     word_top(commands)
     return top
 
 
+def leave_alone() -> None:
+    """Commands of ours are no programs to be watched, also where BPEXPORTER_DIR is set."""
+    publisher = sys.modules.get("bpexporter.publishing.publisher")
+    installed = sys.modules.get("bpexporter.automatic.install")
+    if publisher is not None:
+        publisher.stop_publishing()
+    if installed is not None:
+        installed.uninstall()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     own, program = split(sys.argv[1:] if arguments is None else arguments)
-    options = parser().parse_args(own)
-    if options.command == "run":
+    if own[:1] == ["run"]:
+        options, unknown = parser().parse_known_args(own)
+        if unknown:  # told with the usage of `run`, not with that of all commands
+            options.fail(f"unrecognized arguments: {' '.join(unknown)}")
         return run_under_watch(options, program)
+    options = parser().parse_args(own)
+    leave_alone()
     try:
         code = int(options.call(options))
         sys.stdout.flush()

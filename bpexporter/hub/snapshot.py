@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
@@ -36,3 +36,22 @@ class Snapshot(NamedTuple):
     def loops(self) -> Mapping[str, LoopReading]:
         """The reading of each loop name."""
         return self.kinds["loop"]
+
+
+# Labels that all samples of a snapshot have, and the snapshot.
+Labelled = tuple[Mapping[str, str], Snapshot]
+
+
+class Source(Protocol):
+    """Whatever gives snapshots: a hub, or a folder in which many processes publish."""
+
+    def snapshot(self) -> Snapshot:
+        """All readings now. May be called from any thread."""
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A source whose parts have series of their own."""
+
+    def labelled(self) -> list[Labelled]:
+        """The parts."""

@@ -48,6 +48,11 @@ class Process(NamedTuple):
     snapshot: Snapshot
     """Its own readings."""
 
+    @property
+    def label(self) -> str:
+        """What its series are known by: the pid, which is 1 in each container, and the beginning of the ID."""
+        return f"{self.pid}-{self.id[:4]}"
+
 
 class _Dead(NamedTuple):
     """A file whose process is gone; we hold its lock until it is folded."""

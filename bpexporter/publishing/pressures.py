@@ -10,8 +10,7 @@ from bpexporter.publishing.layouts import Layout
 
 # Seconds over which pressure is measured, and between two looks that are kept for it.
 WINDOW, STEP = 15.0, 5.0
-# Which counted seconds are pressure: of a loop those in which it was busy, where they are known.
-SECONDS = (("busy_seconds",), ("stalled_seconds",))
+SECONDS = (("stalled_seconds",),)
 MEMBERS = (("members",), ("open_writers",))
 
 Looks = deque[tuple[float, dict[tuple[str, str], float]]]

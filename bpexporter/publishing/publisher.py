@@ -109,9 +109,15 @@ class Publisher:
 
     def end(self) -> None:
         """Publish for the last time. The file stays locked until the process is gone."""
-        if self._thread is not None and self._pid == os.getpid():
+        begun = self._thread is not None or self._file.sequence > 0
+        if begun and self._pid == os.getpid():
             self._over.set()
             self.publish(ended=True)
+
+    def hand_over(self) -> None:
+        """Publish for the last time, and hold the file for the program that is to be executed in this process."""
+        self.end()
+        self._file.keep_through_exec()
 
     def stop(self) -> None:
         """Publish for the last time, and let go of the file."""

@@ -260,7 +260,7 @@ def processes() -> list[Panel]:
             "Pressure in the worst process",
             [
                 Query(
-                    f"topk({WORST}, max by (kind, resource) ({{itself.worst_process_pressure_ratio}}))",
+                    f"topk(20, max by (kind, resource) ({{itself.worst_process_pressure_ratio}}))",
                     "{{kind}} {{resource}}",
                 )
             ],

@@ -30,7 +30,7 @@ class ItselfReading(NamedTuple):
     histograms_left_out: int | None = None
     """Histograms of processes whose bounds differ from those that are shown."""
     worst_pressure_ratio: Mapping[tuple[str, str], float] | None = None
-    """By kind and name, the pressure of the process where it is highest; of loops, the busiest one's share."""
+    """By kind and name, the pressure of the process where it is highest."""
 
 
 _itself = declaring("itself", "bpexporter_")
@@ -81,7 +81,7 @@ ITSELF_METRICS: tuple[Metric, ...] = (
     ),
     _itself(
         "worst_process_pressure_ratio", "gauge", "ratio", "worst_pressure_ratio",
-        "Pressure in the process where it is highest, over 15 s, 0 to 1; of a loop, the share in which it was busy.",
+        "Pressure in the process where it is highest, over 15 s: stalled seconds a second and member, 0 to 1.",
         "One process of many is held up, which a mean over all of them hides.", merge="max", table=("kind", "resource"),
     ),
 )  # fmt: skip
