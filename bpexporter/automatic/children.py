@@ -12,11 +12,14 @@ import sys
 from typing import Any
 
 TOP = "_bpexporter_children"
+# The interpreter may meet the folder of an installation twice.
+_begun: list[bool] = []
 
 
 def begin() -> None:
     """Watch this process from the moment on at which it imports asyncio, where BPEXPORTER_DIR is set."""
-    if os.environ.get("BPEXPORTER_DIR") and is_main_interpreter():
+    if not _begun and os.environ.get("BPEXPORTER_DIR") and is_main_interpreter():
+        _begun.append(True)
         if "asyncio" in sys.modules:
             watch()
         else:

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bpexporter.publishing.run_folders import LEAVE, record
+from bpexporter.publishing.run_folders import LEAVE, record, remove
 
 # The descriptors that the server has besides the standard ones.
 SOCKET, RECORD = 3, 4
@@ -39,7 +38,7 @@ def detach(sock: socket.socket, folder: Path, host: str) -> None:
     if os.getpid() == 1 or not sys.executable or not hasattr(os, "fork"):
         raise NotDetached
     port = sock.getsockname()[1]
-    held = record(folder, host, port)
+    held = record(folder, port)
     told, tell = os.pipe()
     try:
         given = {"dir": str(folder), "host": host, "port": port, "path": search_path()}
@@ -119,4 +118,4 @@ def serve(given: dict[str, Any]) -> None:
     try:
         sidecar.serve(alone=ALONE, leave=folder / LEAVE)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.commands.run import run_under_watch, split, word_run
-from bpexporter.commands.sidecar import word_sidecar
-from bpexporter.commands.top.command import word_top
+from bpexporter.commands import run
 from bpexporter.commands.words import port
 from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
@@ -36,9 +34,9 @@ def seconds(text: str) -> float:
 
 def run_demo(options: argparse.Namespace) -> int:
     """The demo: a pipeline that backs up and recovers, with its metrics served."""
-    from bpexporter.commands.demo.pipeline import run
+    from bpexporter.commands.demo.pipeline import run as run_pipeline
 
-    return run(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
+    return run_pipeline(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
 
 
 def table_row(metric: Metric) -> str:
@@ -83,6 +81,9 @@ def word_assets(commands: Any) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
+    from bpexporter.commands.sidecar import word_sidecar
+    from bpexporter.commands.top.command import word_top
+
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
     top.add_argument("--version", action="version", version=f"bpexporter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -99,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
-    word_run(commands)
+    run.word_run(commands)
     word_sidecar(commands)
     word_assets(commands)
     word_top(commands)
@@ -118,12 +119,12 @@ def leave_alone() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    own, program = split(sys.argv[1:] if arguments is None else arguments)
+    own, program = run.split(sys.argv[1:] if arguments is None else arguments)
     if own[:1] == ["run"]:
-        options, unknown = parser().parse_known_args(own)
-        if unknown:  # told with the usage of `run`, not with that of all commands
+        options, unknown = run.parser().parse_known_args(own[1:])
+        if unknown:
             options.fail(f"unrecognized arguments: {' '.join(unknown)}")
-        return run_under_watch(options, program)
+        return run.run_under_watch(options, program)
     options = parser().parse_args(own)
     leave_alone()
     try:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bpexporter.commands.wishes import Settings
 from bpexporter.commands.words import chosen, port, say, text
@@ -26,8 +27,8 @@ USAGE = (
 )
 RUN = "Run a program with everything that it makes watched, and its metrics served"
 DETAILS = (
-    f"{RUN}. The program needs no change. It runs in this process, and a detached process of ours serves. "
-    "Python processes that the program starts are shown too, under the same address. "
+    f"{RUN}.\nThe program needs no change. It runs in this process, and a detached process of ours serves.\n"
+    "Python processes that the program starts are shown too, under the same address.\n"
     "Options come before the program; what comes after is the program's."
 )
 EXAMPLES = """\
@@ -44,6 +45,13 @@ is not. An option may be given again.
 environment: BPEXPORTER_HOST, BPEXPORTER_PORT, BPEXPORTER_ALLOW and BPEXPORTER_DENY do what the options do. With
 BPEXPORTER_DIR the program publishes in that folder, for a sidecar to serve, and serves nothing itself.
 """
+TEXTS: dict[str, Any] = {
+    "description": DETAILS,
+    "usage": USAGE,
+    "epilog": EXAMPLES,
+    "formatter_class": partial(argparse.RawDescriptionHelpFormatter, width=110),  # else it loads shutil to ask
+    "allow_abbrev": False,
+}
 FLAGS = ("--strict-port", "--in-process", "--no-children", "-h", "--help")
 
 
@@ -59,17 +67,20 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return list(words[:at]), list(words[at:])
 
 
-def word_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def word_run(commands: Any) -> None:
     """Add the command to the words of the command line."""
-    run = commands.add_parser(
-        "run",
-        help=RUN,
-        description=DETAILS,
-        usage=USAGE,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    fill(commands.add_parser("run", help=RUN, **TEXTS))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The words of `run` alone: a program under it is not to find loaded what other commands need."""
+    alone = argparse.ArgumentParser(prog="bpexporter run", **TEXTS)
+    fill(alone)
+    return alone
+
+
+def fill(run: argparse.ArgumentParser) -> None:
+    """Give the parser of `run` its options."""
     run.add_argument("--host", help=f"address to listen on (default: {DEFAULT_HOST})")
     run.add_argument("--port", type=port, help=f"port, 0 for any (default: {DEFAULT_PORT}; another where it is taken)")
     run.add_argument("--strict-port", action="store_true", help="where the port is taken, end with exit code 1")
@@ -106,7 +117,7 @@ def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
         from bpexporter.commands.serving import CannotServe, begin, execute
 
         if not program or program == ["-m"]:
-            options.fail("a program is needed: a script, or -m and a module, or a command")
+            options.fail("a script, or -m and a module, is needed; or a command")
         settings, words = settings_of(options), resolved(program)
     try:
         run = partial(execute, words) if isinstance(words, Foreign) else prepared(words)

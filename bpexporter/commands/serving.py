@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import socket
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from bpexporter.commands.seeing import tell_at_the_end
 from bpexporter.commands.wishes import Settings
 from bpexporter.commands.words import say
 from bpexporter.publishing.publisher import publish, published_by, stop_publishing
-from bpexporter.publishing.run_folders import ask_to_leave, idle_server, new_folder
+from bpexporter.publishing.run_folders import ask_to_leave, idle_server, new_folder, remove
 from bpexporter.server.listening import AddressError, bind, url_of
 from bpexporter.settings import VARIABLES, from_environment
 
@@ -87,7 +86,7 @@ def bound(host: str, port: int) -> socket.socket:
         if error.errno != errno.EADDRINUSE:
             raise
         try:
-            folder = idle_server(host, port)
+            folder = idle_server(port)
         except OSError:
             folder = None
         if folder is None or not ask_to_leave(folder):
@@ -132,7 +131,7 @@ def detached(settings: Settings, sock: socket.socket) -> bool:
 def forget(folder: Path) -> None:
     """Publish no more, and leave nothing behind."""
     stop_publishing()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove(folder)
 
 
 def serve_here(settings: Settings, sock: socket.socket) -> None:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +28,7 @@ def home() -> Path:
     """The folder of this user's programs, made where it is missing. Raises ``OSError`` where there is no place."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     wanted = [Path(runtime, NAME)] if runtime else []
-    wanted += [Path(place, f"{NAME}-{os.geteuid()}") for place in ("/dev/shm", tempfile.gettempdir())]
+    wanted += [Path(place, f"{NAME}-{os.geteuid()}") for place in ("/dev/shm", os.environ.get("TMPDIR") or "/tmp")]
     for path in wanted:
         with contextlib.suppress(OSError):
             path.mkdir(mode=0o700, exist_ok=True)
@@ -49,24 +47,25 @@ def new_folder() -> Path:
     """A folder for one program and its children."""
     place = home()
     tidy(place)
-    return Path(tempfile.mkdtemp(prefix="run-", dir=place))
+    folder = place / f"run-{os.urandom(6).hex()}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
-def record(folder: Path, host: str, port: int) -> int:
-    """Note in `folder` which address is served there; a locked descriptor, for the server to hold."""
+def record(folder: Path, port: int) -> int:
+    """Note in `folder` which port is served there; a locked descriptor, for the server to hold."""
     fd = os.open(folder / SERVER, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     is_locked(fd)
-    os.write(fd, json.dumps({"host": host, "port": port}).encode())
+    os.write(fd, json.dumps({"port": port}).encode())
     return fd
 
 
-def idle_server(host: str, port: int) -> Path | None:
-    """The folder whose server holds this address, where none of its processes lives any more."""
+def idle_server(port: int) -> Path | None:
+    """The folder whose server holds this port, where none of its processes lives any more."""
     for folder in _folders(home()):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             said = json.loads((folder / SERVER).read_text())
-            same = (said.get("host"), said.get("port")) == (host, port)
-            if same and _is_held(folder / SERVER) and not is_alive(folder):
+            if said.get("port") == port and _is_held(folder / SERVER) and not is_alive(folder):
                 return folder
     return None
 
@@ -109,4 +108,11 @@ def tidy(place: Path) -> None:
         with contextlib.suppress(OSError):
             old = time.time() - folder.stat().st_mtime > FORGOTTEN
             if old and not _is_held(folder / SERVER) and not is_alive(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """Take away the folder of a program."""
+    import shutil  # loads much that the program may not want
+
+    shutil.rmtree(folder, ignore_errors=True)

@@ -19,7 +19,8 @@ def resolve(host: str, port: int) -> list[tuple[Any, ...]]:
     if not host.strip():
         raise AddressError(errno.EINVAL, "host is empty; for every interface say '0.0.0.0' or '::'")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        plain = host.encode() if host.isascii() else host  # spares the tables of international names
+        found = socket.getaddrinfo(plain, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise AddressError(error.errno, f"host {host!r} cannot be resolved: {error.strerror}") from None
     except ValueError as error:
