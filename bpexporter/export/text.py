@@ -7,18 +7,15 @@ all values of a name at once, takes less than one. The text is the same, byte fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from math import inf, isnan
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, exposition
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.utils import floatToGoString
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.faults import faults
 from bpexporter.hub.snapshot import Labelled, Labelling, Snapshot, Source
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Metric
@@ -30,27 +27,15 @@ NAME = "\x00"
 GIVE_WAY = 200
 
 
-def negotiate(accept: str) -> tuple[bool, str]:
-    """Whether a client with this ``Accept`` header is sent OpenMetrics, and the content type."""
-    _, content_type = exposition.choose_encoder(accept or "")
-    return "openmetrics" in content_type, content_type
-
-
 def render(
-    source: Source,
-    *,
-    openmetrics: bool = False,
-    names: Collection[str] = frozenset(),
-    registries: Iterable[CollectorRegistry] = (),
+    source: Source, *, openmetrics: bool = False, names: Collection[str] = frozenset(), others: Iterable[bytes] = ()
 ) -> bytes:
-    """The whole page: what `source` says now, then what `registries` hold.
+    """The whole page: what `source` says now, then the lines of `others`.
 
-    `names` keeps only the samples of these names, as ``name[]=`` asks. A registry that fails is left out and
-    counted; it does not fail the page.
+    `names` keeps only the samples of these names, as ``name[]=`` asks.
     """
-    pages = [render_snapshots(snapshots_of(source), openmetrics=openmetrics, names=names)]
-    pages += [_foreign(registry, openmetrics, names) for registry in registries]
-    return b"".join(pages) + (b"# EOF\n" if openmetrics else b"")
+    ours = render_snapshots(snapshots_of(source), openmetrics=openmetrics, names=names)
+    return b"".join((ours, *others, b"# EOF\n" if openmetrics else b""))
 
 
 def snapshots_of(source: Source) -> list[Labelled]:
@@ -86,18 +71,6 @@ def _part(labels: Mapping[str, str], snapshot: Snapshot) -> tuple[tuple[str, ...
     own = tuple(f'{label}="{_escaped(value)}"' for label, value in labels.items())
     kinds = snapshot.kinds.items()
     return own, {kind: [(_escaped(name), reading) for name, reading in named.items()] for kind, named in kinds}
-
-
-def _foreign(registry: CollectorRegistry, openmetrics: bool, names: Collection[str]) -> bytes:
-    chosen: Any = registry.restricted_registry(names) if names else registry
-    generate: Callable[[Any], bytes] = (
-        openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
-    )
-    try:
-        return generate(chosen).removesuffix(b"# EOF\n")
-    except Exception as error:
-        faults.swallow(error, "a registry of the application's")
-        return b""
 
 
 class _Choice(NamedTuple):
