@@ -16,13 +16,14 @@ from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
-from bpexporter.settings import VERSION
+from bpexporter.settings import VERSION, from_environment
 from bpexporter.watching.watch import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
     from bpexporter.analysis.triggers import Stall, Trigger, on_stall
     from bpexporter.automatic.install import install, uninstall
     from bpexporter.export.collector import Collector
+    from bpexporter.publishing.publisher import Publisher, publish
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
     from bpexporter.watching.stages import stage
@@ -35,6 +36,7 @@ __all__ = [
     "Hub",
     "LimiterReading",
     "LoopReading",
+    "Publisher",
     "QueueReading",
     "Snapshot",
     "StageReading",
@@ -45,6 +47,7 @@ __all__ = [
     "install",
     "mount",
     "on_stall",
+    "publish",
     "snapshot",
     "stage",
     "start",
@@ -58,6 +61,7 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("install", "uninstall"), "automatic.install"),
     **dict.fromkeys(("Stall", "Trigger", "on_stall"), "analysis.triggers"),
+    **dict.fromkeys(("Publisher", "publish"), "publishing.publisher"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
     "Collector": "export.collector",
@@ -87,3 +91,9 @@ _process.judging = _judging
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
+
+
+if from_environment("dir"):
+    from bpexporter.publishing.publisher import publish_as_told
+
+    publish_as_told(from_environment("dir"))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.commands.run import port, run_under_watch, split, word_run
-from bpexporter.commands.top.command import word_top
+from bpexporter.commands import run
+from bpexporter.commands.words import port
 from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
 
@@ -35,9 +35,9 @@ def seconds(text: str) -> float:
 
 def run_demo(options: argparse.Namespace) -> int:
     """The demo: a pipeline that backs up and recovers, with its metrics served."""
-    from bpexporter.commands.demo.pipeline import run
+    from bpexporter.commands.demo.pipeline import run as run_pipeline
 
-    return run(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
+    return run_pipeline(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
 
 
 def table_row(metric: Metric) -> str:
@@ -102,6 +102,9 @@ def word_assets(commands: Any) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
+    from bpexporter.commands.sidecar import word_sidecar
+    from bpexporter.commands.top.command import word_top
+
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
     top.add_argument("--version", action="version", version=f"bpexporter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -118,19 +121,34 @@ def parser() -> argparse.ArgumentParser:
         "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
-    word_run(commands)
+    run.word_run(commands)
+    word_sidecar(commands)
     word_diagnose(commands)
     word_assets(commands)
     word_top(commands)
     return top
 
 
+def leave_alone() -> None:
+    """Commands of ours are no programs to be watched, also where BPEXPORTER_DIR is set."""
+    publisher = sys.modules.get("bpexporter.publishing.publisher")
+    installed = sys.modules.get("bpexporter.automatic.install")
+    if publisher is not None:
+        publisher.stop_publishing()
+    if installed is not None:
+        installed.uninstall()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    own, program = split(sys.argv[1:] if arguments is None else arguments)
+    own, program = run.split(sys.argv[1:] if arguments is None else arguments)
+    if own[:1] == ["run"]:
+        options, unknown = run.parser().parse_known_args(own[1:])
+        if unknown:
+            options.fail(f"unrecognized arguments: {' '.join(unknown)}")
+        return run.run_under_watch(options, program)
     options = parser().parse_args(own)
-    if options.command == "run":
-        return run_under_watch(options, program)
+    leave_alone()
     try:
         code = int(options.call(options))
         sys.stdout.flush()

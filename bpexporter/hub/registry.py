@@ -13,6 +13,7 @@ from typing import Any
 
 from bpexporter.catalogue.merging import merge
 from bpexporter.faults import faults
+from bpexporter.hub import beginnings
 from bpexporter.hub.entries import Entry, Owner
 from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.kinds import RESOURCES
@@ -62,6 +63,8 @@ class Registry:
             ledger.automatic = automatic
             entry.add(ledger)
             ledger.listener = self.stages
+        if beginnings.waiting or not beginnings.begun:
+            beginnings.begin()
 
     def remove(self, ledger: Ledger) -> None:
         """`ledger` records no more; its totals stay with its name."""

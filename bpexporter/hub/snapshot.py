@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
@@ -49,3 +49,22 @@ class Snapshot(NamedTuple):
         """The verdict."""
         reading: CulpritReading = self.kinds["culprit"][""]
         return reading
+
+
+# Labels that all samples of a snapshot have, and the snapshot.
+Labelled = tuple[Mapping[str, str], Snapshot]
+
+
+class Source(Protocol):
+    """Whatever gives snapshots: a hub, or a folder in which many processes publish."""
+
+    def snapshot(self) -> Snapshot:
+        """All readings now. May be called from any thread."""
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A source whose parts have series of their own."""
+
+    def labelled(self) -> list[Labelled]:
+        """The parts."""

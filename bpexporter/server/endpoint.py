@@ -17,8 +17,9 @@ from bpexporter.export.json import judged
 from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
-from bpexporter.server.connections import DEFAULT_LIMITS, AddressError, Limits
+from bpexporter.server.connections import DEFAULT_LIMITS, Limits
 from bpexporter.server.exporter import Exporter, forks
+from bpexporter.server.listening import AddressError
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.state import StateKeeper
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT

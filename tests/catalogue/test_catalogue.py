@@ -94,6 +94,11 @@ bpexporter_collect_seconds                         gauge      -               ma
 bpexporter_collect_errors_total                    counter    -               sum
 bpexporter_watched_objects                         gauge      kind            sum
 bpexporter_folded_names_total                      counter    kind            sum
+bpexporter_processes                               gauge      state           sum
+bpexporter_process_age_seconds                     gauge      -               max
+bpexporter_files_left_out                          gauge      reason          sum
+bpexporter_histograms_left_out                     gauge      -               sum
+bpexporter_worst_process_pressure_ratio            gauge      kind,resource   max
 """
 PARTS = {
     ("queue", "band"): ("empty", "low", "mid", "high", "full"),

@@ -8,7 +8,7 @@ from bpexporter import Hub, unwatch, watch
 from bpexporter.resources.fingerprints import fingerprint, is_known
 from bpexporter.resources.queue import instrument as queues
 from bpexporter.resources.queue import originals
-from bpexporter.resources.queue.fallback import CALLING, REPLACEMENTS
+from bpexporter.resources.queue.fallback import REPLACEMENTS
 
 
 @pytest.fixture
