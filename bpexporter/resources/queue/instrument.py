@@ -71,6 +71,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
     """Watches `asyncio.Queue` and its subclasses."""
 
     kind = "queue"
+    clocks = (("put", "producers"), ("get", "idle"))
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
         """The ledger of `queue`, ``None`` where it is not watched."""
