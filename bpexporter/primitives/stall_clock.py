@@ -77,6 +77,22 @@ class StallClock:
             waiting[successor] = waiting[token]
             del waiting[token]
 
+    def take_over(self, other: StallClock, now: float, *, others_now: float) -> None:
+        """The waits of `other` go on here, each as old as it is; their seconds and the stall count from `now` on."""
+        ages = {token: others_now - since for token, since in other.waiting.copy().items()}
+        waiting = {token: now - age for token, age in ages.items()}
+        waited = self.seconds - sum(ages.values())
+        if waiting and not self.waiting:
+            self.since = now
+        self.waiting, self.seconds = {**self.waiting, **waiting}, waited
+
+    def end_all(self, now: float) -> None:
+        """Nobody waits any more from `now` on: the loop in which they waited has ended."""
+        waiting = self.waiting
+        ages = sum(max(0.0, now - since) for since in waiting.values())
+        stall = max(0.0, now - self.since) if waiting else 0.0
+        self.seconds, self.stalled, self.waiting = self.seconds + ages, self.stalled + stall, {}
+
     def read(self, now: float) -> Waiting:
         """The state at `now`; may be called from any thread."""
         seconds, stalled, since, begun, starts = self._copy()

@@ -26,6 +26,7 @@ class MemberLedger:
         "retired",  # its totals are with its name, and it counts no more
         "loopless",  # the object belongs to no loop yet
         "clock",  # monotonic seconds
+        "ended_at",  # when its object came to its end; None while it lives
         "listener",  # is told of long waits, and now and then of an operation; mostly None
     )
 
@@ -40,6 +41,7 @@ class MemberLedger:
         self.requested_name = ""
         self.automatic = self.retired = self.loopless = False
         self.clock = clock
+        self.ended_at: float | None = None
         self.listener = None
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:

@@ -19,6 +19,9 @@ class Registry(Protocol):
     def note(self, ledger: Any) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
 
+    def bound(self, ledger: Any) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
+
 
 class Entry(Protocol):
     """The name of which a ledger is a member."""
@@ -69,6 +72,11 @@ class Instrument(Protocol[L, R]):
 
     def detach(self, obj: Any) -> None:
         """Take the ledger from `obj`."""
+
+    def replace(self, obj: Any, former: L, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
+        """Give `obj`, whose `former` ledger is retired, another one that begins at zero."""
+        self.detach(obj)
+        return self.attach(obj, bounds=bounds, clock=clock)
 
     def uninstall(self) -> None:
         """Put the originals back: nothing of this kind is watched any more."""

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from bpexporter.primitives.limits import INFINITY
+from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import Instrument
 from bpexporter.resources.queue.adopting import adopt
 from bpexporter.resources.queue.fallback import calling
-from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger, finite
+from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
@@ -26,11 +27,9 @@ if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
 METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 
-# The instrument ------------------------------------------------------------------------------------------
-
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
 ORDERING = ("_put", "_get", "_init")
-# Where a subclass has one of these, reading a level could run its code on the thread of the scrape.
+# Where a subclass has one of these, what it keeps is not all that its level is made of.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
 
 
@@ -61,10 +60,33 @@ def is_visible(kind: type) -> bool:
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
 
 
-def first_depth(queue: Any) -> int:
-    """Items waiting in a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container = own(queue, "_queue")
-    return len(container) if type(container) in CONTAINERS else depth_of(queue)
+def first_levels(queue: Any) -> Levels:
+    """Levels of a queue that may not be through its constructor yet: the host's own code is not ready."""
+    container, maxsize = own(queue, "_queue"), queue._maxsize
+    depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
+    limit = as_number(maxsize)
+    unlimited = limit is None or not 0 < limit < INFINITY
+    capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
+    return Levels(depth, maxsize, capacity, None, None)
+
+
+def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
+    """Levels of a queue that says in its own way what it holds: as it was last heard, with what lies open."""
+    container, maxsize, unfinished = (own(queue, name) for name in ("_queue", "_maxsize", "_unfinished_tasks"))
+    if type(container) not in CONTAINERS or len(container) != ledger.depth:
+        container = None
+    capacity = ledger.capacity_items if maxsize is None else capacity_of(maxsize, ledger)
+    return Levels(ledger.depth, maxsize, capacity, unfinished if type(unfinished) is int else None, container)
+
+
+def capacity_of(maxsize: Any, ledger: QueueLedger) -> float | None:
+    """`maxsize` as a number, 0 where it is none; what the host has set since is not asked where that runs its code."""
+    if maxsize is ledger.capacity or ledger.bounds_itself or not is_harmless(maxsize):
+        return ledger.capacity_items
+    return as_number(maxsize) or 0
+
+
+# The instrument ------------------------------------------------------------------------------------------
 
 
 class QueueInstrument(Instrument[QueueLedger, QueueReading]):
@@ -82,8 +104,19 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def attach(self, queue: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
         """Give `queue` a ledger and go on with the callers that wait in it already."""
+        return self._attach(queue, bounds, clock, None)
+
+    def replace(
+        self, queue: Any, former: QueueLedger, *, bounds: tuple[float, ...], clock: Callable[[], float]
+    ) -> QueueLedger:
+        """Give `queue`, whose `former` ledger is retired, another one, in which the callers that wait go on."""
+        return self._attach(queue, bounds, clock, former)
+
+    def _attach(
+        self, queue: Any, bounds: tuple[float, ...], clock: Callable[[], float], former: QueueLedger | None
+    ) -> QueueLedger:
         METHODS.install()
-        levels = Levels(first_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
+        levels = first_levels(queue)
         ledger = QueueLedger(
             order=order_of(type(queue)),
             visible=is_visible(type(queue)),
@@ -92,6 +125,9 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
             levels=levels,
         )
         ledger.treat(exact=is_exact(queue))
+        ledger.bounds_itself = levels.capacity is None
+        if former is not None:
+            ledger.go_on_from(former, clock())
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger
@@ -106,10 +142,13 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         if queue is None:
             return None
         if not ledger.visible:
-            return Levels(ledger.depth, ledger.capacity, max(0, ledger.puts - ledger.gets))
+            return hidden_levels(queue, ledger)
         container = queue._queue
-        depth = len(container) if type(container) in CONTAINERS else ledger.depth
-        return Levels(depth, finite(queue._maxsize), queue._unfinished_tasks)
+        maxsize = queue._maxsize
+        capacity = capacity_of(maxsize, ledger)
+        if type(container) in CONTAINERS:
+            return Levels(len(container), maxsize, capacity, queue._unfinished_tasks, container)
+        return Levels(ledger.depth, maxsize, capacity, queue._unfinished_tasks, None)
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
@@ -125,9 +164,9 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
-        capacity = ledger.capacity
+        capacity = ledger.capacity_items
         level = max(ledger.left_level(), ledger.peaks.read(now))
-        return level / capacity if 0 < capacity < INFINITY else None
+        return share(level, capacity) if capacity is not None and 0 < capacity < INFINITY else None
 
     def restart(self, ledger: QueueLedger, now: float) -> None:
         """Count from zero."""

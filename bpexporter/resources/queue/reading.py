@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bpexporter.primitives.histogram import Durations, HistogramReading
 from bpexporter.primitives.limits import DEEP, INFINITY
+from bpexporter.primitives.numbers import share
 from bpexporter.primitives.peaks import PEAK_WINDOW
 from bpexporter.primitives.stall_clock import Waiting
-from bpexporter.primitives.tracers import Stacked
+from bpexporter.resources.queue.ages import oldest_age
 from bpexporter.resources.queue.ledger import Levels, QueueLedger
 from bpexporter.resources.queue.metrics import QueueReading
 
@@ -33,6 +34,8 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
     """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
     # The next put or get dates the peak: whatever comes after is newer than this reading.
     ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = DEEP
+    if levels is not None:
+        ledger.observe(levels.depth, levels.capacity, now)
     puts, put_waits = _landed_puts(ledger)
     gets, get_waits = _landed_gets(ledger)
     producers, idle = ledger.producers.read(now), ledger.idle.read(now)
@@ -55,21 +58,21 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
 
 
 def _present(ledger: QueueLedger, levels: Levels, producers: Waiting, idle: Waiting, now: float) -> dict[str, object]:
-    depth, capacity, unfinished = levels
-    bounded = 0 < capacity < INFINITY
+    depth, capacity = levels.depth, levels.capacity
+    limit = capacity if capacity is not None and 0 < capacity < INFINITY else None
     peak = max(depth, ledger.peaks.read(now), _left(ledger, depth, now))
     return {
         "members": 1,
-        "unbounded_members": int(not bounded),
-        "capacity_items": capacity if bounded else None,
+        "unbounded_members": int(limit is None and capacity is not None),
+        "capacity_items": limit,
         "depth_items": depth,
-        "utilization_ratio": depth / capacity if bounded else None,
-        "peak_utilization_ratio": peak / capacity if bounded else None,
+        "utilization_ratio": share(depth, limit) if limit is not None else None,
+        "peak_utilization_ratio": share(peak, limit) if limit is not None else None,
         "blocked_producers": producers.callers,
         "longest_block_seconds": producers.longest,
         "idle_consumers": idle.callers,
-        "oldest_item_age_seconds": _oldest_age(ledger, depth, now),
-        "unfinished_tasks": unfinished,
+        "oldest_item_age_seconds": oldest_age(ledger, levels, now),
+        "unfinished_tasks": levels.unfinished,
     }
 
 
@@ -82,15 +85,6 @@ def _left(ledger: QueueLedger, depth: int, now: float) -> int:
     if ledger.cleared[0] != ledger.puts:
         ledger.cleared = ledger.puts, now
     return left if now - ledger.cleared[1] <= PEAK_WINDOW else 0
-
-
-def _oldest_age(ledger: QueueLedger, depth: int, now: float) -> float:
-    if not depth:
-        return 0.0
-    tracers = ledger.tracers
-    # Last in, first out: the item at the bottom waits since the queue was last empty.
-    since = ledger.nonempty_since if isinstance(tracers, Stacked) else tracers.since(ledger.gets, depth, now)
-    return max(0.0, now - since)
 
 
 def _landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
