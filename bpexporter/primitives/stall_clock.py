@@ -95,13 +95,14 @@ class StallClock:
 
     def read(self, now: float) -> Waiting:
         """The state at `now`; may be called from any thread."""
-        seconds, stalled, since, begun, starts = self._copy()
+        seconds, stalled, since, begun, starts = self.copy()
         ages = [max(0.0, now - start) for start in starts.values()]
         if not ages:
             return Waiting(0, seconds, stalled, 0.0, begun)
         wall = stalled + max(0.0, now - since)
         return Waiting(len(ages), seconds + sum(ages), wall, max(ages), begun)
 
-    def _copy(self) -> tuple[float, float, float, int, dict[object, float]]:
+    def copy(self) -> tuple[float, float, float, int, dict[object, float]]:
+        """Seconds, stalled seconds, the start of the present stall, waits begun, and the starts of the present ones."""
         # One expression whose only call comes last: a consistent copy without a lock.
         return self.seconds, self.stalled, self.since, self.begun, self.waiting.copy()

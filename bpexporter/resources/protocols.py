@@ -96,6 +96,10 @@ class Instrument(Protocol[L, R]):
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
 
+    def attend(self, ledger: L, loop: Any) -> bool:
+        """Look at an object of `loop`, on its thread: what was left may have changed. Whether somebody is held up."""
+        return False
+
     def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> list[R]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
 

@@ -27,6 +27,12 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     return max(0.0, now - max(since, ledger.nonempty_since))
 
 
+def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
+    """The same as puts and gets tell it, without a look at what lies there."""
+    view = View(None, levels.depth, ledger.puts, ledger.puts - ledger.gets - levels.depth)
+    return max(0.0, now - max(_known(ledger, view, now), ledger.nonempty_since))
+
+
 def _known(ledger: QueueLedger, view: View, now: float) -> float:
     """Since when the oldest waits as puts and gets tell it; `now` where items came or went by other ways since."""
     if view.unaccounted != ledger.unaccounted_items:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from bpexporter.faults import faults
 from bpexporter.primitives.limits import INFINITY
 from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
-from bpexporter.resources.protocols import Instrument
+from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
+from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.fallback import calling
 from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
@@ -19,6 +22,7 @@ from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
 from bpexporter.resources.queue.reading import read
 from bpexporter.resources.queue.recording import depth_of, record_get, record_put
+from bpexporter.resources.queue.summing import QueueSum
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
@@ -27,6 +31,8 @@ if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
 METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 
+# From so many members on they are added up without a reading of each.
+MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
 ORDERING = ("_put", "_get", "_init")
 # Where a subclass has one of these, what it keeps is not all that its level is made of.
@@ -152,7 +158,39 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
+        end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
         return read(ledger, self.levels(ledger), now)
+
+    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> list[QueueReading]:
+        """One reading of all of them together, where they are many."""
+        if len(ledgers) < MANY:
+            return super().read_members(ledgers, clock)
+        total, others = QueueSum(ledgers[0].put_waits.bounds), []
+        for number, ledger in enumerate(ledgers, 1):
+            if not number % GIVE_WAY:
+                time.sleep(0)
+            try:
+                now = clock()
+                levels = self.levels(ledger)
+                if levels is None:  # it has died just now, and is not folded yet
+                    others.append(self.close(ledger, now))
+                    continue
+                if ledger.producers.waiting or ledger.idle.waiting:
+                    end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=total.open_loops)
+                total.add(ledger, levels, now)
+            except Exception as error:
+                faults.swallow(error, "reading a queue")
+        return [total.reading(), *others]
+
+    def attend(self, ledger: QueueLedger, loop: Any) -> bool:
+        """Look at a queue of `loop`, on its thread: the host may have changed its level or its capacity."""
+        queue = ledger.live_owner()
+        if queue is None or not ledger.visible or queue._loop is not loop:
+            return False
+        levels = self.levels(ledger)
+        if levels is not None and levels.container is not None and ledger.is_off(levels.depth, levels.maxsize):
+            ledger.place(levels.depth, levels.maxsize)
+        return bool(ledger.producers.waiting)
 
     def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
         """Wall seconds with a blocked producer so far."""
@@ -160,6 +198,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def close(self, ledger: QueueLedger, now: float) -> QueueReading:
         """The totals of a queue that is gone or no longer watched."""
+        end_waits_of_closed_loop(ledger, ledger.owner() if ledger.owner is not None else None, now, open_loops=set())
         return read(ledger, None, now)
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:

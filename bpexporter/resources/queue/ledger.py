@@ -130,6 +130,7 @@ class QueueLedger(MemberLedger):
         "landing_put",  # the puts before one whose wait is not sorted in yet
         "landing_get",  # the same for gets
         "adopted",  # callers in frames that do not know this ledger, by the identity of their task
+        "seen_waiting_at",  # when a reading last found somebody waiting in a loop that was open
         "successor",  # the ledger in which the waits go on, once the queue has another name
         # Tracer items.
         "wants_tracer",  # the next put is timed
@@ -176,6 +177,7 @@ class QueueLedger(MemberLedger):
         self.depth = levels.depth
         self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
         self.adopted: dict[int, Adopted] = {}
+        self.seen_waiting_at = now
         self.capacity, self.capacity_items = levels.maxsize, levels.capacity
         self.band_seconds = [0.0] * len(BANDS)
         self.band_since = now
@@ -270,6 +272,10 @@ class QueueLedger(MemberLedger):
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
         return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
+    def is_off(self, depth: int, capacity: Any) -> bool:
+        """Whether the level is in another band than the present one, or the capacity another."""
+        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
+
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
         now = self.clock()
@@ -277,6 +283,12 @@ class QueueLedger(MemberLedger):
         self.peaks.add(depth, now)
         self._place(depth, capacity, now)
         self._limit()
+
+    def place_itself(self, depth: float, *, is_full: bool) -> None:
+        """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
+        band = band_at(bands_of(depth if is_full else 0), depth)
+        if band is not self.band:
+            self._enter(band, self.clock())
 
     def _limit(self) -> None:
         """What the hot path compares with, as things are now."""
@@ -314,6 +326,8 @@ class QueueLedger(MemberLedger):
     def observe(self, depth: float, capacity: float | None, now: float) -> None:
         """The level found by a reading may be in another band than where the last put or get has left it."""
         band, since, observed = self.band, self.band_since, self.observed
+        if self.bounds_itself and depth:
+            return
         if observed is not None and observed.band_since != since:
             observed = None
         found = band_at(bands_of(capacity or 0), depth).index

@@ -36,8 +36,8 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
     ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = DEEP
     if levels is not None:
         ledger.observe(levels.depth, levels.capacity, now)
-    puts, put_waits = _landed_puts(ledger)
-    gets, get_waits = _landed_gets(ledger)
+    puts, put_waits = landed_puts(ledger)
+    gets, get_waits = landed_gets(ledger)
     producers, idle = ledger.producers.read(now), ledger.idle.read(now)
     refused = (ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown)
     totals = {
@@ -51,7 +51,7 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         "puts": puts,
         "gets": gets,
         "refused_puts": refused,
-        "residence_seconds": _residence(ledger),
+        "residence_seconds": residence_of(ledger),
     }
     present = GONE if levels is None else _present(ledger, levels, producers, idle, now)
     return QueueReading(**totals, **present)  # type: ignore[arg-type]
@@ -60,7 +60,7 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
 def _present(ledger: QueueLedger, levels: Levels, producers: Waiting, idle: Waiting, now: float) -> dict[str, object]:
     depth, capacity = levels.depth, levels.capacity
     limit = capacity if capacity is not None and 0 < capacity < INFINITY else None
-    peak = max(depth, ledger.peaks.read(now), _left(ledger, depth, now))
+    peak = max(depth, ledger.peaks.read(now), left_before(ledger, depth, now))
     return {
         "members": 1,
         "unbounded_members": int(limit is None and capacity is not None),
@@ -76,7 +76,7 @@ def _present(ledger: QueueLedger, levels: Levels, producers: Waiting, idle: Wait
     }
 
 
-def _left(ledger: QueueLedger, depth: int, now: float) -> int:
+def left_before(ledger: QueueLedger, depth: int, now: float) -> int:
     # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
     # has been there since. It is dated from the first reading that finds it so.
     left = ledger.left_level()
@@ -87,7 +87,7 @@ def _left(ledger: QueueLedger, depth: int, now: float) -> int:
     return left if now - ledger.cleared[1] <= PEAK_WINDOW else 0
 
 
-def _landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
+def landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.put_waits
     for _ in range(100):
         waits.settle()
@@ -98,7 +98,7 @@ def _landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     return _landed(waits, *state)
 
 
-def _landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
+def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.get_waits
     for _ in range(100):
         waits.settle()
@@ -109,7 +109,7 @@ def _landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     return _landed(waits, *state)
 
 
-def _residence(ledger: QueueLedger) -> HistogramReading:
+def residence_of(ledger: QueueLedger) -> HistogramReading:
     ledger.residence.settle()
     counts = ledger.residence.counts
     return ledger.residence.reading(counts and counts[:], ledger.residence.total, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio.events import _get_running_loop
 from collections import deque
 from typing import Any
 
@@ -11,6 +12,7 @@ from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.primitives.tracers import INDEXED
 from bpexporter.resources.patching import own
 from bpexporter.resources.queue.adopting import landing
+from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.ledger import QueueLedger, present
 
 
@@ -31,6 +33,12 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
         ledger.note_put(item, depth, self._maxsize, kept_as=kept_as(self, item) if ledger.wants_tracer else None)
     elif depth < ledger.band_floor:
         ledger.place(depth, self._maxsize)
+    levelled(self, ledger, depth)
+
+
+def levelled(self: Any, ledger: QueueLedger, depth: Any) -> None:
+    if ledger.bounds_itself:
+        ledger.place_itself(depth, is_full=bool(self.full()))
     ledger.depth = depth
 
 
@@ -52,7 +60,7 @@ def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
         took(ledger, item, depth)
     if ledger.countdown < 0 or not ledger.is_calm(depth):
         ledger.note_get(depth, self._maxsize)
-    ledger.depth = depth
+    levelled(self, ledger, depth)
 
 
 def forget(waiters: deque[Any], waiter: Any) -> None:
@@ -75,6 +83,8 @@ def wait_on(ledger: QueueLedger, stall: StallClock, before: Any, now: Any) -> An
 def end(ledger: QueueLedger, stall: StallClock, first: Any) -> None:
     try:
         going = present(ledger)
+        if going is not None and _get_running_loop() is None:  # it is thrown away, and may have ended before
+            end_waits_of_closed_loop(going, going.live_owner(), going.clock(), open_loops=set())
         if going is not None:
             going.end_wait(going.stall(stall.side), first)
     except Exception as error:
