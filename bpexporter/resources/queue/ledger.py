@@ -12,8 +12,8 @@ from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.limits import NEVER
 from bpexporter.primitives.numbers import as_number
 from bpexporter.primitives.peaks import PeakWindow
-from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.primitives.sightings import Counted, Sightings
+from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Start, Tracers
 from bpexporter.resources.ledger import MemberLedger
 
