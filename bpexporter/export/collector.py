@@ -66,6 +66,11 @@ class Collector(BaseCollector):
     def __init__(self, hub: Hub | None = None) -> None:
         self._hub = checked_hub(hub)
 
+    @property
+    def hub(self) -> Hub:
+        """The hub that it collects."""
+        return self._hub
+
     def collect(self) -> Iterable[Family]:
         """All families with their samples now."""
         return families(self._hub.snapshot())

@@ -7,18 +7,15 @@ all values of a name at once, takes less than one. The text is the same, byte fo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from math import inf, isnan
 from typing import Any, NamedTuple
 
-from prometheus_client import CollectorRegistry, exposition
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
 from prometheus_client.utils import floatToGoString
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.primitives.histogram import HistogramReading
@@ -31,27 +28,15 @@ NAME = "\x00"
 GIVE_WAY = 200
 
 
-def negotiate(accept: str) -> tuple[bool, str]:
-    """Whether a client with this ``Accept`` header is sent OpenMetrics, and the content type."""
-    _, content_type = exposition.choose_encoder(accept or "")
-    return "openmetrics" in content_type, content_type
-
-
 def render(
-    hub: Hub,
-    *,
-    openmetrics: bool = False,
-    names: Collection[str] = frozenset(),
-    registries: Iterable[CollectorRegistry] = (),
+    hub: Hub, *, openmetrics: bool = False, names: Collection[str] = frozenset(), others: Iterable[bytes] = ()
 ) -> bytes:
-    """The whole page: what `hub` records now, then what `registries` hold.
+    """The whole page: what `hub` records now, then the lines of `others`.
 
-    `names` keeps only the samples of these names, as ``name[]=`` asks. A registry that fails is left out and
-    counted; it does not fail the page.
+    `names` keeps only the samples of these names, as ``name[]=`` asks.
     """
-    pages = [render_snapshot(hub.snapshot(), openmetrics=openmetrics, names=names)]
-    pages += [_foreign(registry, openmetrics, names) for registry in registries]
-    return b"".join(pages) + (b"# EOF\n" if openmetrics else b"")
+    ours = render_snapshot(hub.snapshot(), openmetrics=openmetrics, names=names)
+    return b"".join((ours, *others, b"# EOF\n" if openmetrics else b""))
 
 
 def render_snapshot(snapshot: Snapshot, *, openmetrics: bool = False, names: Collection[str] = frozenset()) -> bytes:
@@ -67,18 +52,6 @@ def render_snapshot(snapshot: Snapshot, *, openmetrics: bool = False, names: Col
             if names and lines[-1] is template.header:  # a choice leaves out families of which nothing is left
                 lines.pop()
     return "".join(lines).encode()
-
-
-def _foreign(registry: CollectorRegistry, openmetrics: bool, names: Collection[str]) -> bytes:
-    chosen: Any = registry.restricted_registry(names) if names else registry
-    generate: Callable[[Any], bytes] = (
-        openmetrics_exposition.generate_latest if openmetrics else exposition.generate_latest
-    )
-    try:
-        return generate(chosen).removesuffix(b"# EOF\n")
-    except Exception as error:
-        faults.swallow(error, "a registry of the application's")
-        return b""
 
 
 class _Template(NamedTuple):

@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable
 from typing import Any
 
 from aiohttp import web
 
-from bpexporter.export.text import negotiate, render
+from bpexporter.export.registries import OUR_SAMPLES
+from bpexporter.export.text import render
 from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub
 from bpexporter.server.connections import HEADERS, logger
+from bpexporter.server.foreign import ForeignRegistry
+from bpexporter.server.negotiating import accepts_gzip, negotiate
 from bpexporter.server.rendering import NotRendered, Worker
 
 # aiohttp waits for the peer after each piece, so that a slow reader holds two pieces and not a page.
 PIECE_BYTES = 1 << 17
-
-
-def quality(parameters: list[str]) -> float:
-    """The value of `q` in the parameters of one accepted encoding; 0 for one that is no number."""
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
-
-
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is allowed, and nothing else preferred (RFC 9110, 12.5.3)."""
-    qualities: dict[str, float] = {}
-    for entry in accept_encoding.lower().split(","):
-        coding, *parameters = entry.split(";")
-        qualities[coding.strip().replace("x-gzip", "gzip")] = quality(parameters)
-    wanted = qualities.get("gzip", qualities.get("*", 0.0))
-    return wanted > 0 and wanted >= qualities.get("identity", 0.0)
 
 
 def joined(request: web.Request, header: str) -> str:
@@ -66,7 +46,7 @@ class Answers:
     def __init__(self, hub: Hub, registries: tuple[Any, ...], *, seconds: float) -> None:
         self.worker = Worker()
         self._hub = hub
-        self._registries = registries
+        self.foreign = [ForeignRegistry(registry) for registry in registries]
         self._seconds = seconds
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
@@ -77,22 +57,34 @@ class Answers:
         headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
-        return await self._answer(request, (openmetrics, names, zipped), self._metrics, headers)
+        return await self._answer(request, self._metrics(openmetrics, names, zipped), headers)
 
-    def _metrics(self, openmetrics: bool, names: frozenset[str], zipped: bool) -> bytes:
-        body = render(self._hub, openmetrics=openmetrics, names=names, registries=self._registries)
-        return gzip.compress(body, 1, mtime=0) if zipped else body
+    async def _metrics(self, openmetrics: bool, names: frozenset[str], zipped: bool) -> bytes:
+        others = await self._others(openmetrics, names)
+
+        def work() -> bytes:
+            body = render(self._hub, openmetrics=openmetrics, names=names, others=others)
+            return gzip.compress(body, 1, mtime=0) if zipped else body
+
+        return await self.worker.ask((openmetrics, names, zipped, others), work)
+
+    async def _others(self, openmetrics: bool, names: frozenset[str]) -> tuple[bytes, ...]:
+        """The lines of the application's registries; they are not asked for what is ours alone."""
+        if names and names <= OUR_SAMPLES:
+            return ()
+        asked = (one.lines(openmetrics=openmetrics, names=names) for one in self.foreign)
+        return tuple(await asyncio.gather(*asked))
 
     async def health(self, _request: web.Request) -> web.Response:
         """``/healthz``: the exporter lives; says nothing of the application."""
         return web.Response(text="ok\n", headers=HEADERS)
 
     async def _answer(
-        self, request: web.Request, key: tuple[Any, ...], work: Callable[..., bytes], headers: dict[str, str]
+        self, request: web.Request, asking: Awaitable[bytes], headers: dict[str, str]
     ) -> web.StreamResponse:
         try:
             async with asyncio.timeout(self._seconds):
-                body = await self.worker.ask(key, partial(work, *key))
+                body = await asking
         except NotRendered as error:
             return refuse(request, error.status, str(error))
         except TimeoutError:

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
 from bpexporter.server.connections import DEFAULT_LIMITS, AddressError, Limits
@@ -26,13 +27,8 @@ __all__ = ["AddressError", "Exporter", "mount", "start"]
 
 def sources(hub: Hub | None, registries: Iterable[Any]) -> tuple[Hub, tuple[Any, ...]]:
     """`hub`, by default the process's, and `registries`, checked."""
-    if isinstance(registries, (str, bytes)) or not isinstance(registries, Iterable):
-        raise TypeError(f"registries must be an iterable of registries, not {type(registries).__name__}")
-    found = tuple(registries)
-    for registry in found:
-        if not callable(getattr(registry, "collect", None)):
-            raise TypeError(f"a registry has a method collect(), {type(registry).__name__} has none")
-    return checked_hub(hub), found
+    chosen = checked_hub(hub)
+    return chosen, checked_registries(registries, chosen)
 
 
 def checked_address(host: object, port: object) -> None:
@@ -55,13 +51,14 @@ def start(
 ) -> Exporter:
     """Serve ``/metrics``, ``/healthz`` and a page for people at ``/`` on a daemon thread of its own.
 
-    `port` 0 takes a free one. `registries` are ``prometheus_client`` registries to be shown as well. Called
-    again with the address of an exporter that runs, it returns that one.
+    `port` 0 takes a free one. `registries` are ``prometheus_client`` registries to be shown as well; families that are
+    ours are shown once, and a registry that takes over a second is shown late. Called again with the address of an
+    exporter that runs, it returns that one.
 
     Raises at once, in the caller: ``OSError`` with its `errno` where the address cannot be listened on;
     ``AddressError``, an ``OSError`` and a ``ValueError``, for a host that is empty or cannot be resolved;
-    ``ValueError`` for a port outside 0 to 65535, or when the exporter that runs there shows another hub or
-    other registries; ``TypeError`` for arguments of a wrong type.
+    ``ValueError`` for a port outside 0 to 65535, for a registry that holds a `Collector` of another hub, or when the
+    exporter that runs there shows another hub or other registries; ``TypeError`` for arguments of a wrong type.
     """
     checked_address(host, port)
     hub, found = sources(hub, registries)

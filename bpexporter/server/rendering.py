@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import Any
 
 # As many as there may be connections; only a mounted endpoint, whose connections are the host's, meets it.
 MAX_PENDING = 64
@@ -146,4 +147,5 @@ class Worker:
                 waiter.get_loop().call_soon_threadsafe(settle, waiter, body, failure)
 
 
-workers: weakref.WeakSet[Worker] = weakref.WeakSet()
+# All that has threads which a forked child has not: it resets them.
+workers: weakref.WeakSet[Any] = weakref.WeakSet()

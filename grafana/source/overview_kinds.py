@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from grafana.source.overview_queues import RATE, SHARE, by, legend, linked, pressure
+from grafana.source import thresholds
+from grafana.source.overview_queues import SHARE, by, legend, linked, pressure
 from grafana.source.panels import (
     ANY,
+    BAD,
+    CLEAR,
     DRAWN,
     NEUTRAL,
     OVER_AREA,
     PRESSURE,
+    RATE,
     SHORT_LEGEND,
     STACKED,
     UTILIZATION_AREA,
@@ -19,8 +23,10 @@ from grafana.source.panels import (
     quantiles,
     row,
     stat,
+    steps,
     worst,
 )
+from grafana.source.queries import some
 
 
 def streams() -> list[Panel]:
@@ -144,18 +150,19 @@ def loops() -> list[Panel]:
         lines(
             "How busy the loop is",
             [
-                Query(worst(by("loop", f"rate({{loop.busy_seconds_total}}{RATE})")), named),
+                Query(worst(by("loop", some("loop", RATE, "busy_seconds_total"))), named),
                 Query(worst(by("loop", "{loop.busy_ratio}", "max")), named + " (busiest)"),
             ],
             **SHARE,
             width=8,
-            limits=PRESSURE,
+            limits=steps((CLEAR, None), (BAD, thresholds.BUSY.value)),
+            custom=DRAWN,
             do="Near 1 the loop can take no more, however brief each of its steps is: move what computes to a thread "
             "or a process, or run more workers.",
         ),
         lines(
             "Time in which the loop was stuck",
-            [Query(worst(by("loop", f"rate({{loop.stalled_seconds_total}}{RATE})")), named)],
+            [Query(worst(by("loop", some("loop", RATE))), named)],
             **SHARE,
             width=8,
             limits=PRESSURE,

@@ -13,10 +13,10 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.utils import floatToGoString
 from readings import NAMES, NUMBERS, snapshots
 
-from bpexporter import Collector, Hub, watch
+from bpexporter import Hub, watch
 from bpexporter.catalogue.metrics import METRICS
 from bpexporter.export.collector import empty_family, families
-from bpexporter.export.text import negotiate, number_text, render, render_snapshot
+from bpexporter.export.text import number_text, render, render_snapshot
 
 HOSTILE = ["plain", 'quo"te', "new\nline", "back\\slash", "percent %s {} %(x)s", "ünïcode ☃", "x" * 1_000]
 GENERATE = {False: exposition.generate_latest, True: openmetrics_exposition.generate_latest}
@@ -159,44 +159,3 @@ def test_numbers_that_no_float_holds_fail_as_there():
         floatToGoString(beyond)
     with pytest.raises(OverflowError):
         number_text(beyond)
-
-
-def test_other_registries_follow(hub):
-    """Families of other registries come after ours, and the page ends once."""
-    other = CollectorRegistry()
-    other.register(Collector(Hub()))
-    page = render(hub, openmetrics=True, registries=[other])
-    assert page.count(b"# EOF") == 1
-    assert page.endswith(b"# EOF\n")
-
-
-def test_a_registry_that_fails_is_left_out(hub, monkeypatch):
-    """A collector of the application's that raises does not fail the page."""
-    monkeypatch.setenv("BPEXPORTER_RAISE", "0")
-
-    class Broken(Frozen):
-        def collect(self):
-            raise RuntimeError("broken")
-
-    other = CollectorRegistry()
-    other.register(Broken(None))
-    assert b"backpressure_queue_puts_total" in render(hub, registries=[other])
-
-
-@pytest.mark.parametrize(
-    ("accept", "openmetrics"),
-    [
-        ("", False),
-        (None, False),
-        ("*/*", False),
-        ("text/plain", False),
-        ("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3", True),
-        ("application/openmetrics-text; version=1.0.0", True),
-        ("nonsense;;;=,", False),
-    ],
-)
-def test_the_format_is_negotiated(accept, openmetrics):
-    """OpenMetrics for who asks for it, text for everybody else, each with a content type that names it."""
-    chosen, content_type = negotiate(accept)
-    assert chosen is openmetrics
-    assert content_type.startswith("application/openmetrics-text" if openmetrics else "text/plain")

@@ -15,13 +15,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 import bpexporter
-from bpexporter.export.text import negotiate, render
+from bpexporter.export.text import render
 from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub
 from bpexporter.server import answers as server_answers
-from bpexporter.server.answers import accepts_gzip
 from bpexporter.server.connections import Limits
 from bpexporter.server.endpoint import mount, start
+from bpexporter.server.negotiating import accepts_gzip, negotiate
 from bpexporter.server.rendering import Worker
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -67,7 +67,7 @@ class Gate:
         self.opened, self.entered = threading.Event(), threading.Event()
         self.threads, self.inside, self.most = [], 0, 0
 
-    def __call__(self, hub, *, openmetrics=False, names=frozenset(), registries=()):
+    def __call__(self, hub, *, openmetrics=False, names=frozenset(), others=()):
         """Render a page that says how often there was rendered before."""
         self.threads.append(threading.current_thread())
         self.inside += 1

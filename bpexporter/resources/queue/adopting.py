@@ -1,6 +1,6 @@
 """Callers whose wait began in another frame than one that knows this ledger.
 
-They were blocked before their queue was watched, so they are in the standard library's own frames, or in ours without a
+They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know no
 ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task, and
 with it the queue. Its end is seen in the same step as its put or get: the coroutine that waits is the one that runs.
 """
@@ -26,9 +26,16 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
     for waiters, stall in ((queue._putters, ledger.producers), (queue._getters, ledger.idle)):
         for waiter in list(waiters):
             task = task_of(waiter)
-            if not waiter.done() and id(waiter) not in stall.waiting and id(task) not in stall.waiting:
+            if not waiter.done() and stall.waiting.keys().isdisjoint(_tokens(waiter, task)):
                 ledger.begin_wait(stall, id(waiter))
                 _follow(ledger, stall, waiter, task)
+
+
+def _tokens(waiter: Any, task: Any) -> set[object]:
+    """The tokens by which the wait may be known: of a put or get of ours, that of its first future."""
+    coroutine = _innermost(task)
+    first = None if coroutine is None or coroutine.cr_frame is None else coroutine.cr_frame.f_locals.get("first")
+    return {id(waiter), id(task), first if type(first) is int else None}
 
 
 def _follow(ledger: QueueLedger, stall: StallClock, waiter: Any, task: Any) -> None:

@@ -9,9 +9,10 @@ from functools import partial
 
 from aiohttp import web
 
-from bpexporter.server.answers import accepts_gzip, joined, refuse, send
+from bpexporter.server.answers import joined, refuse, send
 from bpexporter.server.connections import HEADERS
 from bpexporter.server.history import STEP_SECONDS
+from bpexporter.server.negotiating import accepts_gzip
 from bpexporter.server.page import assets
 from bpexporter.server.rendering import NotRendered, Worker
 from bpexporter.server.state import StateKeeper
