@@ -17,9 +17,12 @@ from bpexporter.resources.queue.ledger import QueueLedger, present
 
 
 def refuse(ledger: QueueLedger | None, count: str) -> None:
-    now = present(ledger)
-    if now is not None:
-        setattr(now, count, getattr(now, count) + 1)
+    try:
+        going = present(ledger)
+        if going is not None:
+            setattr(going, count, getattr(going, count) + 1)
+    except Exception as error:
+        faults.swallow(error, "a put that was refused")
 
 
 def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
@@ -93,9 +96,13 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> None:
 
 def moved(ledger: QueueLedger, stall: StallClock, first: Any) -> tuple[Any, Any, float]:
     """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
-    going = present(ledger)
-    began = None if going is None else going.stall(stall.side).waiting.get(first)
-    return (None, None, 0.0) if began is None else (going, first, began)
+    try:
+        going = present(ledger)
+        began = None if going is None else going.stall(stall.side).waiting.get(first)
+        return (None, None, 0.0) if began is None else (going, first, began)
+    except Exception as error:
+        faults.swallow(error, "a wait that goes on under another name")
+        return None, None, 0.0
 
 
 def bound(ledger: QueueLedger) -> None:

@@ -17,7 +17,6 @@ def hub(monkeypatch):
     queues.METHODS.uninstall()  # other tests may have left watched queues behind
     replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues.record_put, queues.record_get)}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
-    monkeypatch.setattr("bpexporter.resources.queue.adopting.KNOWN", False)
     hub = Hub()
     yield hub
     queues.METHODS.uninstall()
