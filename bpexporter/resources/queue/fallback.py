@@ -17,9 +17,9 @@ from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.inlining import inlined
 from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
-from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger, present
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import end, exactly_put, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import bound, end, exactly_put, record_get, record_put, refuse
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
@@ -62,6 +62,9 @@ def put_nowait(self: Any, item: Any) -> None:
         ledger.band = band = band.up
         ledger.band_floor = ledger.falling_depth = band.lower
         ledger.fast_put_max = band.room
+        if not depth:
+            ledger.nonempty_since = now
+            ledger.nonempty_puts = ledger.puts
     except Exception as error:
         faults.swallow(error, "put_nowait")
 
@@ -136,12 +139,12 @@ async def blocked_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     try:
         await PUT(self, item)
     except BaseException as error:
-        if token is None or token in stall.waiting:
+        if token is None or waits_still(ledger, stall, token):
             refuse(ledger, "refused_shutdown" if isinstance(error, SHUT_DOWN) else "refused_cancelled")
             end(ledger, stall, token)
         raise
-    if token in stall.waiting:  # the class of the host puts in its own way
-        ledger.landed_put(end(ledger, stall, token))
+    if waits_still(ledger, stall, token):  # the class of the host puts in its own way
+        guarded(ledger.landed_put, end(ledger, stall, token))
 
 
 async def blocked_get(self: Any, ledger: QueueLedger) -> Any:
@@ -152,8 +155,8 @@ async def blocked_get(self: Any, ledger: QueueLedger) -> Any:
     except BaseException:
         end(ledger, stall, token)
         raise
-    if token in stall.waiting:
-        ledger.landed_get(end(ledger, stall, token))
+    if waits_still(ledger, stall, token):
+        guarded(ledger.landed_get, end(ledger, stall, token))
     return taken
 
 
@@ -161,12 +164,17 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
     """The token of a wait that begins; ``None`` where the queue is shut down, and nobody waits."""
     if HAS_SHUTDOWN and self._is_shutdown:
         return None
-    try:
-        token = waiting_token(stall)
-        ledger.begin_wait(stall, token)
-    except Exception as error:
-        faults.swallow(error, "a wait that begins")
+    if ledger.loopless:
+        bound(ledger)
+    token = waiting_token(stall)
+    guarded(ledger.begin_wait, stall, token)
     return token
+
+
+def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
+    """Whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
+    going = present(ledger)
+    return going is not None and token in going.stall(stall.side).waiting
 
 
 def put_after_wait(self: Any, item: Any, ledger: QueueLedger, token: int) -> None:

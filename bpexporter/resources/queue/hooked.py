@@ -30,7 +30,9 @@ def put_hooked(self: Any, item: Any, ledger: QueueLedger) -> None:
         self._wakeup_next(self._getters)
     try:
         depth = len(self._queue) if ledger.visible else depth_of(self)
-        if ledger.band_floor <= depth <= ledger.fast_put_max:
+        if ledger.bounds_itself:
+            record_put(self, item, ledger)
+        elif ledger.band_floor <= depth <= ledger.fast_put_max:
             ledger.puts += 1
             ledger.depth = depth
         elif ledger.depth == ledger.fast_put_max == depth - 1:
@@ -52,7 +54,7 @@ def get_hooked(self: Any, ledger: QueueLedger) -> Any:
     try:
         depth = len(self._queue) if ledger.visible else depth_of(self)
         left = ledger.countdown
-        if not left or depth >= ledger.fast_get_max or id(item) in ledger.starts:
+        if ledger.bounds_itself or not left or depth >= ledger.fast_get_max or id(item) in ledger.starts:
             record_get(self, item, ledger)
         elif depth >= ledger.band_floor:
             ledger.countdown = left - 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
+import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+from operator import add
+from typing import Any, NamedTuple
 
 from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
 from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.limits import NEVER
+from bpexporter.primitives.numbers import as_number
 from bpexporter.primitives.peaks import PeakWindow
+from bpexporter.primitives.sightings import Counted, Sightings
 from bpexporter.primitives.stall_clock import StallClock
-from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Tracers
+from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Start, Tracers
 from bpexporter.resources.ledger import MemberLedger
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
@@ -23,16 +26,54 @@ ALARM_SECONDS = 0.05
 
 FIFO, LIFO, HEAP, OTHER = range(4)
 TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
+UNKNOWN = -NEVER  # a count of puts that there never was
 NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and when
-NO_STARTS: dict[int, float] = {}  # of an order whose items are not told by their identity
+NO_STARTS: dict[int, Start] = {}  # of an order whose items are not told by their identity
 
 
 class Levels(NamedTuple):
     """What is read from the queue itself."""
 
     depth: int
-    capacity: float
-    unfinished: int
+    """Items waiting."""
+    maxsize: Any
+    """As the host has set it."""
+    capacity: float | None
+    """The same as a number, 0 or below where nothing is limited; ``None`` where it is not known."""
+    unfinished: int | None
+    """Items put and not yet done; ``None`` where that is not known."""
+    container: Any
+    """What exactly the items that wait lie in; ``None`` where that cannot be looked at."""
+
+
+class Adopted(NamedTuple):
+    """A caller whose wait began in a frame that does not know its ledger."""
+
+    side: str
+    """What it waits to do: "put" or "get"."""
+    token: int
+    """The token of its wait."""
+    coroutine: weakref.ref[Any]
+    """The one that waits; it runs when the wait has ended."""
+
+
+class Observed(NamedTuple):
+    """A stretch in which readings found the level in other bands than where the last put or get has left it."""
+
+    band_since: float
+    """When the stretch began: it is over where another has."""
+    seconds: tuple[float, ...]
+    """Seconds in each band up to the last change that was found."""
+    index: int
+    """The band that was found last."""
+    since: float
+    """When it was first found."""
+
+    def seconds_until(self, now: float) -> list[float]:
+        """Seconds in each band, the present one included."""
+        seconds = list(self.seconds)
+        seconds[self.index] += max(0.0, now - self.since)
+        return seconds
 
 
 class QueueLedger(MemberLedger):
@@ -59,7 +100,9 @@ class QueueLedger(MemberLedger):
         "unaccounted_items",  # puts less gets less depth: items that came or went by other ways
         # Levels as they were last seen.
         "depth",  # items waiting, where nothing else tells
-        "capacity",  # the maxsize that the limits below belong to
+        "capacity",  # the maxsize that the limits below belong to, as the host has set it
+        "capacity_items",  # the same as a number; None where the queue says by itself when it is full
+        "bounds_itself",  # it has a `full()` of its own and no maxsize
         "cleared",  # the puts at which a level lower than the last one was first seen, and when
         # Limits: the hot path compares the depth with them before its work.
         "band_floor",  # a put that finds fewer has to look
@@ -74,6 +117,7 @@ class QueueLedger(MemberLedger):
         "band",  # the present band
         "band_since",  # when it was entered
         "band_seconds",  # seconds in each band, without the present stretch
+        "observed",  # what readings found in the present stretch; None where it is what was recorded
         "peaks",  # levels of the last minute
         "renewal_interval",  # gets between two looks at the clock
         "renewal_gets",  # the gets at which the next is due
@@ -81,17 +125,21 @@ class QueueLedger(MemberLedger):
         # Waits: written where somebody waits.
         "producers",  # puts that wait
         "idle",  # gets that wait
-        "adopted",  # of both, those that waited before; while there are any, tokens are those of present futures
         "put_waits",  # seconds that items waited to get in
         "get_waits",  # seconds that gets waited
         "landing_put",  # the puts before one whose wait is not sorted in yet
         "landing_get",  # the same for gets
+        "adopted",  # callers in frames that do not know this ledger, by the identity of their task
+        "seen_waiting_at",  # when a reading last found somebody waiting in a loop that was open
+        "successor",  # the ledger in which the waits go on, once the queue has another name
         # Tracer items.
         "wants_tracer",  # the next put is timed
         "tracers",  # the items that are timed
         "starts",  # of those that are told by their identity
         "residence",  # put-to-get seconds
-        "nonempty_since",  # when the first of those that wait came in
+        "nonempty_since",  # when it was last empty, and an item came in
+        "nonempty_puts",  # the puts with that item; UNKNOWN where items have come or gone by other ways since
+        "sightings",  # what was seen waiting at readings, which alone touch it; None until something was
     )
 
     def __init__(
@@ -107,7 +155,8 @@ class QueueLedger(MemberLedger):
         self.order = order
         self.treat(exact=order != OTHER)
         self.visible = visible
-        self.adopted = 0
+        self.bounds_itself = False
+        self.successor: QueueLedger | None = None
         self.restart(bounds=bounds, levels=levels)
 
     def treat(self, *, exact: bool) -> None:
@@ -127,17 +176,23 @@ class QueueLedger(MemberLedger):
         self.step_time: float | None = None  # a clock reading that the same step may use again
         self.depth = levels.depth
         self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
-        self.capacity = levels.capacity
+        self.adopted: dict[int, Adopted] = {}
+        self.seen_waiting_at = now
+        self.capacity, self.capacity_items = levels.maxsize, levels.capacity
         self.band_seconds = [0.0] * len(BANDS)
         self.band_since = now
-        self.band = band_at(bands_of(levels.capacity), levels.depth)
+        self.observed: Observed | None = None
+        self.band = band_at(bands_of(levels.capacity or 0), levels.depth)
         self.peaks = PeakWindow()
         self.put_waits, self.get_waits = Durations(bounds), Durations(bounds)
         self.residence = Durations(bounds)
-        self.nonempty_since = now
+        self.nonempty_since, self.nonempty_puts = now, 0
+        self.sightings: Sightings | Counted | None = None
         self.renewal_interval, self.alarm_gets, self.renewal_gets, self.renewed_at = 1, 1, 1, now
         self.fast_get_max = 0
+        self.tracers: Tracers = TRACERS[self.order]()
         self.retrace(levels.depth, now, seen=levels.depth)
+        self.nonempty_puts = 0  # all that wait are known from now on
         self.wants_tracer = True
         self._limit()
 
@@ -163,6 +218,7 @@ class QueueLedger(MemberLedger):
         self.fast_put_max = band.room
         if not depth:
             self.nonempty_since = now
+            self.nonempty_puts = self.puts
 
     def fall(self) -> None:
         """A get led one band down."""
@@ -179,16 +235,17 @@ class QueueLedger(MemberLedger):
         if not self.wants_tracer:
             self.fast_put_max = band.room
 
-    def note_put(self, item: object, depth: int, capacity: float) -> None:
+    def note_put(self, item: object, depth: int, capacity: Any, *, kept_as: object = None) -> None:
         """A put left `depth` items, and there is something to time."""
         now = self.clock() if self.step_time is None else self.step_time
+        self._recount(depth, 1, now)
         if depth == 1:
             self.nonempty_since = now
-        self._recount(depth, 1, now)
+            self.nonempty_puts = self.puts
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
         if self.wants_tracer:
-            self.trace(item, depth, now)
+            self.trace(item, depth, now, kept_as=kept_as)
         self._limit()
         if self.listener is not None:
             self.tell_operation(self.producers, now)
@@ -215,6 +272,10 @@ class QueueLedger(MemberLedger):
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
         return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
+    def is_off(self, depth: int, capacity: Any) -> bool:
+        """Whether the level is in another band than the present one, or the capacity another."""
+        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
+
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
         now = self.clock()
@@ -222,6 +283,12 @@ class QueueLedger(MemberLedger):
         self.peaks.add(depth, now)
         self._place(depth, capacity, now)
         self._limit()
+
+    def place_itself(self, depth: float, *, is_full: bool) -> None:
+        """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
+        band = band_at(bands_of(depth if is_full else 0), depth)
+        if band is not self.band:
+            self._enter(band, self.clock())
 
     def _limit(self) -> None:
         """What the hot path compares with, as things are now."""
@@ -232,29 +299,56 @@ class QueueLedger(MemberLedger):
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
         self.fast_put_max = -1 if self.wants_tracer else band.room
         gets = self.gets
-        left = max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
+        left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
         self.countdown_end, self.countdown = gets + left, left
 
     def _place(self, depth: int, capacity: float, now: float) -> None:
         self.depth = depth
         band = self.band
         if capacity is not self.capacity:
-            self.capacity = finite(capacity)
-            self._enter(band_at(bands_of(self.capacity), depth), now)
-        elif not band.lower <= depth < band.upper:
+            self.capacity = capacity
+            self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
+            self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
+        elif self.observed is not None or not band.lower <= depth < band.upper:
             self._enter(band_at(band, depth), now)
 
     def _enter(self, band: Band, now: float) -> None:
-        seconds = self.band_seconds
-        seconds[self.band.index] += now - self.band_since
+        observed, self.observed = self.observed, None
+        if observed is not None and observed.band_since == self.band_since:
+            self.band_seconds = list(map(add, self.band_seconds, observed.seconds_until(now)))
+        else:
+            self.band_seconds[self.band.index] += now - self.band_since
         self.band_since = now
         self.band = band
 
+    # Read from any thread ---------------------------------------------------------------------------
+
+    def observe(self, depth: float, capacity: float | None, now: float) -> None:
+        """The level found by a reading may be in another band than where the last put or get has left it."""
+        band, since, observed = self.band, self.band_since, self.observed
+        if self.bounds_itself and depth:
+            return
+        if observed is not None and observed.band_since != since:
+            observed = None
+        found = band_at(bands_of(capacity or 0), depth).index
+        if found == (band.index if observed is None else observed.index):
+            return
+        start = Observed(since, (0.0,) * len(BANDS), band.index, since) if observed is None else observed
+        self.observed = Observed(since, tuple(start.seconds_until(now)), found, now)
+
     def occupancy(self, now: float) -> tuple[float, ...]:
         """Seconds in each band, the present stretch included."""
-        seconds, present, since = self.band_seconds[:], self.band.index, self.band_since
+        seconds, present, since, observed = self.band_seconds[:], self.band.index, self.band_since, self.observed
+        if observed is not None and observed.band_since == since:
+            return tuple(map(add, seconds, observed.seconds_until(now)))
         seconds[present] += max(0.0, now - since)
         return tuple(seconds)
+
+    def nonempty(self) -> float | None:
+        """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
+        puts, since = self.nonempty_puts, self.nonempty_since
+        is_in = self.order == LIFO or self.gets == puts - 1 - self.unaccounted_items
+        return since if puts != UNKNOWN and is_in else None
 
     def _renew_if_due(self, depth: int, now: float) -> None:
         if self.gets >= self.renewal_gets or now - self.renewed_at >= ALARM_SECONDS:
@@ -279,11 +373,11 @@ class QueueLedger(MemberLedger):
 
     # Tracer items -----------------------------------------------------------------------------------
 
-    def trace(self, item: object, depth: int, now: float) -> None:
-        """Time `item`, which has just gone in."""
-        self.tracers.add(item, self.gets, depth, now)
+    def trace(self, item: object, depth: int, now: float, *, kept_as: object = None) -> None:
+        """Time `item`, which has just gone in, and lies there as `kept_as`."""
+        self.tracers.add(item, self.gets, depth, now, kept_as=kept_as)
         self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
-        self.wants_tracer = False
+        self.wants_tracer = bool(self.adopted)  # while there are such callers each put has to look
 
     def left_level(self) -> int:
         """The level that the last put or get has left."""
@@ -298,9 +392,15 @@ class QueueLedger(MemberLedger):
 
     def retrace(self, depth: int, now: float, *, seen: int) -> None:
         """Which items are still in is not known, but that `depth` are there now, `seen` of them since before."""
-        self.tracers: Tracers = TRACERS[self.order]()
-        self.starts = self.tracers.starts if isinstance(self.tracers, ByIdentity) else NO_STARTS
+        tracers = self.tracers
+        if isinstance(tracers, ByIdentity):
+            self.starts = tracers.starts
+            tracers.doubt(depth, self.puts)
+        else:
+            self.starts = NO_STARTS
+            tracers.marks = ()
         self.unaccounted_items = self.puts - self.gets - depth
+        self.nonempty_puts = UNKNOWN
         if seen > 0:
             self.tracers.add(None, self.gets, seen, now, known=True)
             self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
@@ -319,6 +419,22 @@ class QueueLedger(MemberLedger):
 
     # Waits ------------------------------------------------------------------------------------------
 
+    def stall(self, side: str) -> StallClock:
+        """The clock of the callers of a side: "put" or "get"."""
+        return self.producers if side == "put" else self.idle
+
+    def look_at_each(self) -> None:
+        """Let each put and get go the long way, where it is seen whether its caller had waited before."""
+        self.wants_tracer = True
+        self._limit()
+
+    def lands(self, stall: StallClock, waited: float) -> None:
+        """A put or get that had waited is about to be counted."""
+        if stall is self.producers and waited > self.put_waits.brief:
+            self.landing_put = self.puts
+        elif stall is self.idle and waited > self.get_waits.brief:
+            self.landing_get = self.gets
+
     def landed_put(self, waited: float) -> None:
         """The item of a put that had waited went in."""
         self.put_waits.feed(waited)
@@ -329,9 +445,32 @@ class QueueLedger(MemberLedger):
         self.get_waits.feed(waited)
         self.landing_get = NEVER
 
+    def landed(self, stall: StallClock, waited: float) -> None:
+        """A put or get that had waited has ended well."""
+        if stall is self.producers:
+            self.landed_put(waited)
+        else:
+            self.landed_get(waited)
 
-def finite(capacity: object) -> float:
-    """`capacity` as a number; what is none counts as unlimited."""
-    if isinstance(capacity, (int, float)) and not math.isnan(capacity):
-        return capacity
-    return 0
+    def unsettled(self, stall: StallClock) -> bool:
+        """Whether there were more puts, or gets, than waits of them."""
+        if stall is self.producers:
+            return self.put_waits.fed() < self.puts
+        return self.get_waits.fed() < self.gets
+
+    def go_on_from(self, ledger: QueueLedger, now: float) -> None:
+        """The callers that wait in the queue's former `ledger` wait here from now on."""
+        others_now = ledger.clock()
+        self.producers.take_over(ledger.producers, now, others_now=others_now)
+        self.idle.take_over(ledger.idle, now, others_now=others_now)
+        self.adopted = {**ledger.adopted}
+        ledger.successor = self
+        if self.adopted:
+            self.look_at_each()
+
+
+def present(ledger: QueueLedger | None) -> QueueLedger | None:
+    """The ledger in which what began in `ledger` goes on; ``None`` where the queue is watched no more."""
+    while ledger is not None and ledger.retired:
+        ledger = ledger.successor
+    return ledger
