@@ -8,7 +8,7 @@ its own where it could fail: an error of ours never reaches the application and 
 
 from __future__ import annotations
 
-from asyncio import QueueEmpty, QueueFull
+from asyncio import QueueEmpty, QueueFull, current_task
 from asyncio.events import _get_running_loop
 from typing import Any
 
@@ -18,7 +18,7 @@ from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
 from bpexporter.resources.queue.hooked import get_hooked, put_hooked
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut, wait_on
+from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut
 
 
 def put_nowait(self: Any, item: Any) -> None:
@@ -136,14 +136,12 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    # The token of its wait is the identity of its first future: a future that waits holds the task, and with it the
-    # queue. It is kept, lest another future gets the same identity while this call waits for the next time.
-    first = kept = None
+    token = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
-            if first is not None:
-                end(ledger, ledger.producers, first)
+            if token is not None:
+                end(ledger, ledger.producers, token)
             raise QueueShutDown
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
@@ -152,22 +150,22 @@ async def put(self: Any, item: Any) -> None:
                 bound(ledger)
         putter = loop.create_future()
         self._putters.append(putter)
-        if kept is None and ledger is not None:
+        if token is None and ledger is not None:
             try:
-                # What StallClock.begin() does, in this frame.
-                token = id(putter)
-                began = ledger.clock()
+                # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.producers
                 waiting = stall.waiting
+                caller: object = id(current_task(loop))
+                if caller in waiting:
+                    caller = object()
+                began = ledger.clock()
                 if not waiting:
                     stall.since = began
-                waiting[token] = began
+                waiting[caller] = began
                 stall.begun += 1
-                first, kept = token, putter
+                token = caller
             except Exception as error:
                 faults.swallow(error, "put")
-        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger, ledger.producers, first, id(putter)), putter
         try:
             await putter
         except BaseException:
@@ -175,16 +173,16 @@ async def put(self: Any, item: Any) -> None:
             forget(self._putters, putter)
             if not self.full() and not putter.cancelled():
                 self._wakeup_next(self._putters)
-            if first is not None:
+            if token is not None:
                 refuse(ledger, "refused_cancelled")
-                end(ledger, ledger.producers, first)
+                end(ledger, ledger.producers, token)
             raise
         else:  # after the whole of the try Python 3.14 would count references at each load
             if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
                 break
-    if first is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
-        ledger, first, began = moved(ledger, ledger.producers, first)
-    if first is None:
+    if token is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
+        ledger, token, began = moved(ledger, ledger.producers, token)
+    if token is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
         # What StallClock.end() does, in this frame.
@@ -192,7 +190,7 @@ async def put(self: Any, item: Any) -> None:
         now = ledger.clock()
         stall = ledger.producers
         waiting = stall.waiting
-        del waiting[first]
+        del waiting[token]
         waited = now - began
         stall.seconds += waited
         if not waiting:
@@ -219,7 +217,7 @@ async def put(self: Any, item: Any) -> None:
         else:
             ledger.landed_put(waited)
             if ledger.listener is not None:
-                ledger.tell_wait(stall, first, waited, now)
+                ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "put")
 
@@ -237,11 +235,11 @@ async def get(self: Any) -> Any:
         exact = True
     elif not self.empty():
         return self.get_nowait()
-    first = kept = None
+    token = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
-            if first is not None:
-                end(ledger, ledger.idle, first)
+            if token is not None:
+                end(ledger, ledger.idle, token)
             raise QueueShutDown
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
@@ -250,21 +248,22 @@ async def get(self: Any) -> Any:
                 bound(ledger)
         getter = loop.create_future()
         self._getters.append(getter)
-        if kept is None and ledger is not None:
+        if token is None and ledger is not None:
             try:
-                token = id(getter)
-                began = ledger.clock()
+                # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.idle
                 waiting = stall.waiting
+                caller: object = id(current_task(loop))
+                if caller in waiting:
+                    caller = object()
+                began = ledger.clock()
                 if not waiting:
                     stall.since = began
-                waiting[token] = began
+                waiting[caller] = began
                 stall.begun += 1
-                first, kept = token, getter
+                token = caller
             except Exception as error:
                 faults.swallow(error, "get")
-        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger, ledger.idle, first, id(getter)), getter
         try:
             await getter
         except BaseException:
@@ -272,22 +271,22 @@ async def get(self: Any) -> Any:
             forget(self._getters, getter)
             if not self.empty() and not getter.cancelled():
                 self._wakeup_next(self._getters)
-            if first is not None:
-                end(ledger, ledger.idle, first)
+            if token is not None:
+                end(ledger, ledger.idle, token)
             raise
         else:
             if self._queue if exact else not self.empty():
                 break
-    if first is not None and ledger.retired:
-        ledger, first, began = moved(ledger, ledger.idle, first)
-    if first is None:
+    if token is not None and ledger.retired:
+        ledger, token, began = moved(ledger, ledger.idle, token)
+    if token is None:
         return self.get_nowait()
     try:
         waits = ledger.get_waits
         now = ledger.clock()
         stall = ledger.idle
         waiting = stall.waiting
-        del waiting[first]
+        del waiting[token]
         waited = now - began
         stall.seconds += waited
         if not waiting:
@@ -314,7 +313,7 @@ async def get(self: Any) -> Any:
         else:
             ledger.landed_get(waited)
             if ledger.listener is not None:
-                ledger.tell_wait(stall, first, waited, now)
+                ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "get")
     return item

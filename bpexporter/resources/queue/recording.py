@@ -79,16 +79,6 @@ def forget(waiters: deque[Any], waiter: Any) -> None:
         pass  # it was woken, and so taken out, before
 
 
-def wait_on(ledger: QueueLedger, stall: StallClock, before: Any, now: Any) -> Any:
-    try:
-        going = present(ledger)
-        if going is not None:
-            going.stall(stall.side).replace(before, now)
-    except Exception as error:
-        faults.swallow(error, "a wait that goes on")
-    return now
-
-
 def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
     try:
         going = present(ledger)
