@@ -449,12 +449,14 @@ def test_patches_of_what_queues_call_hold_before_and_after(hub, where, method, b
     """An inner method that is patched when watch() comes, or patched after unwatch(), is called."""
     expected = patched(asyncio.Queue, where, method, None, begin, end)
     found = patched(asyncio.Queue, where, method, hub, begin, end)
-    if method == "qsize" or (where == "class" and begin == 0 and end == 2):
+    asked_beside = method == "qsize" or (not originals.KNOWN and method in ("full", "empty"))
+    if asked_beside or (where == "class" and begin == 0 and end == 2):
         # asked once more or less often: what counts is that all else is the same
         found, expected = ([one for one in trace if one != method] for trace in (found, expected))
     assert found == expected
 
 
+@pytest.mark.skipif(not originals.KNOWN, reason="the originals call it as ever, from the first moment on")
 @pytest.mark.parametrize("method", ["full", "empty", "_put", "_get"])
 @pytest.mark.parametrize("where", ["instance", "class"])
 def test_patches_of_what_queues_call_hold_from_the_next_watch_on(hub, where, method):

@@ -26,6 +26,7 @@ PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "
 
 
 def put_nowait(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -70,6 +71,7 @@ def put_nowait(self: Any, item: Any) -> None:
 
 
 def get_nowait(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -108,6 +110,7 @@ def get_nowait(self: Any) -> Any:
 
 
 async def put(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -120,6 +123,7 @@ async def put(self: Any, item: Any) -> None:
 
 
 async def get(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:

@@ -8,20 +8,23 @@ its own where it could fail: an error of ours never reaches the application and 
 
 from __future__ import annotations
 
-from asyncio import QueueEmpty, QueueFull, current_task
+from asyncio import QueueEmpty, QueueFull
 from asyncio.events import _get_running_loop
 from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.limits import NEVER
+from bpexporter.resources.listening import present_task
 from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
 from bpexporter.resources.queue.hooked import get_hooked, put_hooked
+from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
 from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut
 
 
 def put_nowait(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -80,6 +83,7 @@ def put_nowait(self: Any, item: Any) -> None:
 
 
 def get_nowait(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -124,6 +128,7 @@ def get_nowait(self: Any) -> Any:
 
 
 async def put(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -136,11 +141,11 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    token = None
+    token: object = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
-            if token is not None:
+            if ledger is not None and token is not None:
                 end(ledger, ledger.producers, token)
             raise QueueShutDown
         loop = _get_running_loop()
@@ -155,12 +160,12 @@ async def put(self: Any, item: Any) -> None:
                 # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.producers
                 waiting = stall.waiting
-                caller: object = id(current_task(loop))
-                if caller in waiting:
-                    caller = object()
+                caller: object = id(present_task(loop))
                 began = ledger.clock()
                 if not waiting:
                     stall.since = began
+                elif caller in waiting:
+                    caller = object()
                 waiting[caller] = began
                 stall.begun += 1
                 token = caller
@@ -173,16 +178,16 @@ async def put(self: Any, item: Any) -> None:
             forget(self._putters, putter)
             if not self.full() and not putter.cancelled():
                 self._wakeup_next(self._putters)
-            if token is not None:
+            if ledger is not None and token is not None:
                 refuse(ledger, "refused_cancelled")
                 end(ledger, ledger.producers, token)
             raise
         else:  # after the whole of the try Python 3.14 would count references at each load
             if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
                 break
-    if token is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
+    if ledger is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
         ledger, token, began = moved(ledger, ledger.producers, token)
-    if token is None:
+    if ledger is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
         # What StallClock.end() does, in this frame.
@@ -223,6 +228,7 @@ async def put(self: Any, item: Any) -> None:
 
 
 async def get(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -235,10 +241,10 @@ async def get(self: Any) -> Any:
         exact = True
     elif not self.empty():
         return self.get_nowait()
-    token = None
+    token: object = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
-            if token is not None:
+            if ledger is not None and token is not None:
                 end(ledger, ledger.idle, token)
             raise QueueShutDown
         loop = _get_running_loop()
@@ -253,12 +259,12 @@ async def get(self: Any) -> Any:
                 # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.idle
                 waiting = stall.waiting
-                caller: object = id(current_task(loop))
-                if caller in waiting:
-                    caller = object()
+                caller: object = id(present_task(loop))
                 began = ledger.clock()
                 if not waiting:
                     stall.since = began
+                elif caller in waiting:
+                    caller = object()
                 waiting[caller] = began
                 stall.begun += 1
                 token = caller
@@ -271,15 +277,15 @@ async def get(self: Any) -> Any:
             forget(self._getters, getter)
             if not self.empty() and not getter.cancelled():
                 self._wakeup_next(self._getters)
-            if token is not None:
+            if ledger is not None and token is not None:
                 end(ledger, ledger.idle, token)
             raise
         else:
             if self._queue if exact else not self.empty():
                 break
-    if token is not None and ledger.retired:
+    if ledger is not None and ledger.retired:
         ledger, token, began = moved(ledger, ledger.idle, token)
-    if token is None:
+    if ledger is None:
         return self.get_nowait()
     try:
         waits = ledger.get_waits

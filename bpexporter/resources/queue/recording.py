@@ -90,12 +90,12 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
         return 0.0
 
 
-def moved(ledger: QueueLedger, stall: StallClock, first: Any) -> tuple[Any, Any, float]:
+def moved(ledger: QueueLedger, stall: StallClock, token: object) -> tuple[QueueLedger | None, object, float]:
     """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
     try:
         going = present(ledger)
-        began = None if going is None else going.stall(stall.side).waiting.get(first)
-        return (None, None, 0.0) if began is None else (going, first, began)
+        began = None if going is None else going.stall(stall.side).waiting.get(token)
+        return (None, None, 0.0) if began is None else (going, token, began)
     except Exception as error:
         faults.swallow(error, "a wait that goes on under another name")
         return None, None, 0.0
