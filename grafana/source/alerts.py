@@ -513,4 +513,21 @@ unless group by ({TOGETHER}) (present_over_time(up[{RATE}]) and {known_targets(R
     ),
 )
 
-ALERTS: tuple[Alert, ...] = QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS
+NAMED = "{{ $labels.kind }} {{ $labels.name }}"
+CULPRIT_ALERTS = (
+    Alert(
+        "culprit",
+        "BackpressureCulprit",
+        "warning",
+        HELD,
+        f"{recording.CULPRIT.record} > {thresholds.CULPRIT}",
+        f"{{{{ if eq $labels.cause `unknown` }}}}{NAMED} holds others up, and the culprit is not known."
+        f"{{{{ else }}}}{NAMED} is what others wait for.{{{{ end }}}}",
+        f"For {PERCENT} of ten minutes the verdict of {WHERE} was: {NAMED}, cause {{{{ $labels.cause }}}}. "
+        "`bpexporter diagnose` says by which figures, who is held up, and what would help.",
+    ),
+)
+
+ALERTS: tuple[Alert, ...] = (
+    CULPRIT_ALERTS + QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS
+)

@@ -236,4 +236,62 @@ def exporter() -> list[Panel]:
             do="Both are 0 in health. Errors: the application's log says why. Folded: too many names, counted as "
             "`__other__`.",
         ),
+        *processes(),
+    ]
+
+
+def processes() -> list[Panel]:
+    """Many processes that one sidecar shows."""
+    small = {"height": 6}
+    return [
+        lines(
+            "Processes of a sidecar",
+            [Query("sum by (state) ({itself.processes})", "{{state}}")],
+            unit="short",
+            decimals=0,
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="killed grows: processes end without a word; the page of the sidecar shows what they said last.",
+        ),
+        lines(
+            "Age of the oldest publication",
+            [Query("max by (job, instance) ({itself.process_age_seconds})", "{{instance}}")],
+            unit="s",
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Over 5 s: a process cannot publish. Its interpreter is stuck, or it is stopped.",
+        ),
+        lines(
+            "Pressure in the worst process",
+            [
+                Query(
+                    "topk(20, max by (kind, resource) ({itself.worst_process_pressure_ratio}))",
+                    "{{kind}} {{resource}}",
+                )
+            ],
+            unit="percentunit",
+            max=1,
+            width=6,
+            limits=PRESSURE,
+            custom=DRAWN,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Far above the pressure of all together: one process of many is held up.",
+        ),
+        lines(
+            "Left out by a sidecar",
+            [
+                Query("sum by (reason) ({itself.files_left_out})", "files: {{reason}}"),
+                Query("sum by (job, instance) ({itself.histograms_left_out})", "histograms {{instance}}"),
+            ],
+            unit="short",
+            decimals=0,
+            width=6,
+            limits=ANY,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Files: something else writes into the folder. Histograms: processes with different buckets share it.",
+        ),
     ]

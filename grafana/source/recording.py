@@ -75,6 +75,14 @@ RECEIVER_LIMITED = Recording(
     f"(rate({{stream.tcp_busy_seconds_total}}[{RATE}]) > 0)",
 )
 
+CULPRIT = Recording(
+    f"instance_culprit:backpressure_culprit:ratio_rate{LONG}",
+    f"""
+# Of several processes under one instance, as behind a sidecar, the seconds add up.
+clamp_max(rate({{culprit.seconds_total}}[{LONG}]), 1)
+""".strip("\n"),
+)
+
 RECORDINGS = (
     QUEUE_PRESSURE,
     QUEUE_REFUSED,
@@ -87,4 +95,5 @@ RECORDINGS = (
     LIMITER_REFUSED,
     LOOP_PRESSURE,
     LOOP_BUSY,
+    CULPRIT,
 )

@@ -129,6 +129,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
     """Watches `asyncio.Semaphore`, `asyncio.BoundedSemaphore` and subclasses."""
 
     kind = "limiter"
+    clocks = (("acquire", "blocked"),)
 
     def ledger_of(self, semaphore: Any) -> LimiterLedger | None:
         """The ledger of `semaphore`, ``None`` where it is not watched."""
