@@ -12,7 +12,6 @@ from heapq import heappop, heappush
 from typing import Any
 
 from bpexporter.faults import faults
-from bpexporter.resources.queue.adopting import landing
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, QueueShutDown
 from bpexporter.resources.queue.recording import record_get, record_put, refuse, took
@@ -89,22 +88,9 @@ def put_any(self: Any, item: Any, ledger: QueueLedger) -> None:
     if self._getters:
         self._wakeup_next(self._getters)
     try:
-        if ledger.exact:
-            exactly_put(self, item, ledger)
-        else:
-            record_put(self, item, ledger)
+        record_put(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "put_nowait")
-
-
-def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
-    waited = landing(ledger, ledger.producers) if ledger.adopted else None
-    ledger.puts += 1
-    if waited is not None:
-        ledger.landed_put(waited)
-    depth = len(self._queue)
-    if depth > ledger.fast_put_max or depth <= ledger.band_floor or self._maxsize is not ledger.capacity:
-        ledger.note_put(item, depth, self._maxsize)
 
 
 def get_any(self: Any, ledger: QueueLedger) -> Any:
@@ -119,21 +105,7 @@ def get_any(self: Any, ledger: QueueLedger) -> Any:
     if self._putters:
         self._wakeup_next(self._putters)
     try:
-        if ledger.exact:
-            exactly_got(self, item, ledger)
-        else:
-            record_get(self, item, ledger)
+        record_get(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return item
-
-
-def exactly_got(self: Any, item: Any, ledger: QueueLedger) -> None:
-    depth = len(self._queue)
-    waited = landing(ledger, ledger.idle) if ledger.adopted else None
-    ledger.countdown -= 1
-    if waited is not None:
-        ledger.landed_get(waited)
-    took(ledger, item, depth)
-    if ledger.countdown < 0 or not ledger.is_calm(depth):
-        ledger.note_get(depth, self._maxsize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,18 +16,17 @@ from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
-from bpexporter.resources.queue.fallback import calling
 from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
-from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
+from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
 from bpexporter.resources.queue.reading import read
-from bpexporter.resources.queue.recording import depth_of, record_get, record_put
+from bpexporter.resources.queue.recording import depth_of
 from bpexporter.resources.queue.summing import QueueSum
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
-    REPLACEMENTS = calling(ORIGINALS, record_put, record_get)
+    REPLACEMENTS = importlib.import_module("bpexporter.resources.queue.fallback").REPLACEMENTS.copy()
 if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
 METHODS = Replaced(asyncio.Queue, REPLACEMENTS)

@@ -26,6 +26,9 @@ def refuse(ledger: QueueLedger | None, count: str) -> None:
 
 
 def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    if ledger.exact:
+        exactly_put(self, item, ledger)
+        return
     before = ledger.depth
     depth = depth_of(self)
     waited = landing(ledger, ledger.producers) if ledger.adopted else None
@@ -54,6 +57,9 @@ def took(ledger: QueueLedger, item: Any, depth: int) -> None:
 
 
 def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
+    if ledger.exact:
+        exactly_got(self, item, ledger)
+        return
     waited = landing(ledger, ledger.idle) if ledger.adopted else None
     ledger.countdown -= 1
     if waited is not None:
@@ -83,15 +89,15 @@ def wait_on(ledger: QueueLedger, stall: StallClock, before: Any, now: Any) -> An
     return now
 
 
-def end(ledger: QueueLedger, stall: StallClock, first: Any) -> None:
+def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
     try:
         going = present(ledger)
         if going is not None and _get_running_loop() is None:  # it is thrown away, and may have ended before
             end_waits_of_closed_loop(going, going.live_owner(), going.clock(), open_loops=set())
-        if going is not None:
-            going.end_wait(going.stall(stall.side), first)
+        return 0.0 if going is None else going.end_wait(going.stall(stall.side), first)
     except Exception as error:
-        faults.swallow(error, "a wait that was given up")
+        faults.swallow(error, "a wait that ended")
+        return 0.0
 
 
 def moved(ledger: QueueLedger, stall: StallClock, first: Any) -> tuple[Any, Any, float]:
@@ -137,3 +143,31 @@ def kept_as(queue: Any, item: Any) -> Any:
 
 def _holds(kept: Any, item: Any) -> bool:
     return type(kept) in (tuple, list) and any(part is item for part in kept)
+
+
+def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    waited = landing(ledger, ledger.producers) if ledger.adopted else None
+    ledger.puts += 1
+    if waited is not None:
+        ledger.landed_put(waited)
+    depth = len(self._queue)
+    if ledger.band_floor < depth <= ledger.fast_put_max and self._maxsize is ledger.capacity:
+        return
+    if depth - 1 == ledger.fast_put_max and depth > ledger.band_floor and self._maxsize is ledger.capacity:
+        ledger.rise(depth - 1)
+    else:
+        ledger.note_put(item, depth, self._maxsize)
+
+
+def exactly_got(self: Any, item: Any, ledger: QueueLedger) -> None:
+    waited = landing(ledger, ledger.idle) if ledger.adopted else None
+    ledger.countdown -= 1
+    if waited is not None:
+        ledger.landed_get(waited)
+    depth = len(self._queue)
+    if ledger.starts:
+        took(ledger, item, depth)
+    if ledger.countdown < 0 or not ledger.fast_get_min <= depth + 1 <= ledger.fast_get_max:
+        ledger.note_get(depth, self._maxsize)
+    elif depth + 1 == ledger.falling_depth:
+        ledger.fall()
