@@ -81,6 +81,8 @@ def landing(ledger: QueueLedger, stall: StallClock) -> float | None:
         if adopted is None or coroutine is None or not coroutine.cr_running:
             return None
         del ledger.adopted[caller]
+        if adopted.token not in stall.waiting:
+            return None
         waited = ledger.end_wait(stall, adopted.token)
         ledger.lands(stall, waited)
         return waited
