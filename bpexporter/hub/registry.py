@@ -24,7 +24,10 @@ MAX_NAMES = 1_000
 
 
 class Registry:
-    """Names and members. `buckets`, `max_names` and `clock` are those of the hub; `find_loop` watches a member's loop."""
+    """Names and members. `buckets`, `max_names` and `clock` are those of the hub.
+
+    `find_loop` watches the loop of a member.
+    """
 
     def __init__(
         self,

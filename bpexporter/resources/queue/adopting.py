@@ -1,8 +1,8 @@
 """Callers whose wait began in another frame than one that knows this ledger.
 
-They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know no
-ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task, and
-with it the queue. Its end is seen in the same step as its put or get: the coroutine that waits is the one that runs.
+They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know
+no ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task,
+and with it the queue. Its end is seen in the same step as its put or get: the coroutine that waits is the one that runs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
-from bpexporter.resources.queue.ledger import Adopted, QueueLedger, present
+from bpexporter.resources.queue.ledger import QueueLedger, present
 from bpexporter.resources.queue.originals import KNOWN
+from bpexporter.resources.queue.waits import Adopted
 
 WAITING_METHODS = ("put", "get")
 

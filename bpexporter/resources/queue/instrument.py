@@ -16,7 +16,8 @@ from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
-from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import OTHER, Levels
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
