@@ -17,7 +17,8 @@ from typing import Any
 
 from bpexporter.automatic.filters import Patterns, Settings, settings
 from bpexporter.faults import faults
-from bpexporter.hub.hub import Hub
+from bpexporter.hub.hub import Hub, registry_of
+from bpexporter.hub.loops import want_every_loop
 from bpexporter.naming import places as auto_places
 from bpexporter.naming.places import Place, place_of, place_of_writer
 from bpexporter.primitives.threads import OWN_THREADS
@@ -66,6 +67,7 @@ def install(
     with _lock:
         _now = chosen
         _wanted.clear()
+        want_every_loop(registry_of(chosen.hub))
         for kind in PLACES:
             _hook(kind)
 
@@ -83,6 +85,7 @@ def uninstall() -> None:
                 kind.__init__ = original  # type: ignore[misc]
             del _replaced[kind]
         auto_places.forget()
+        want_every_loop(None)
     unwatch_all()
 
 

@@ -43,12 +43,20 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
             time.sleep(0)
         totals, members = registry.parts(entry)
         parts = [] if totals is None else [totals]
-        if members:
-            parts += members[0].instrument.read_members(members, registry.clock)
+        for instrument, ledgers in _by_instrument(members).items():
+            parts += instrument.read_members(ledgers, registry.clock)
         if parts:
             reading = _with_peaks(entry, merge(kind, parts), registry.clock())
             readings[entry.name] = _as_shown(entry, kind, reading)
     return readings
+
+
+def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
+    """The members of one name by what reads them: a lock and a semaphore may share one."""
+    sorts: dict[Any, list[Any]] = {}
+    for ledger in members:
+        sorts.setdefault(ledger.instrument, []).append(ledger)
+    return sorts
 
 
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:

@@ -30,6 +30,7 @@ class Registry:
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
+        self.every_loop = False  # each loop that runs is to be watched, whatever it owns
         self._start()
 
     def _start(self) -> None:
@@ -38,8 +39,13 @@ class Registry:
         self._names: dict[str, dict[str, Entry]] = {kind: {} for kind in RESOURCES}
         self.folded_names = dict.fromkeys(RESOURCES, 0)
         self._dead: deque[Any] = deque()
-        note = self._dead.append
-        self._note_owner = lambda owner: note(owner.ledger)
+        note, clock = self._dead.append, self.clock
+
+        def note_owner(owner: Any) -> None:
+            owner.ledger.ended_at = clock()
+            note(owner.ledger)
+
+        self._note_owner = note_owner
 
     def __repr__(self) -> str:
         return ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
@@ -156,14 +162,15 @@ class Registry:
             return
         ledger.retired = True
         try:
-            now = self.clock()
+            now = min(self.clock(), ledger.ended_at)
             peak = instrument.peak(ledger, now)
             if peak:
                 entry.peaks = entry.peaks or PeakWindow()
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             known = entry.retired_totals
-            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+            parts = [one for one in (known, totals) if one is not None]
+            entry.retired_totals = merge(instrument.kind, parts) if parts else None
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
         finally:

@@ -40,6 +40,8 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    ended_at: float
+    """When the object was freed; infinite while it lives."""
     clock: Callable[[], float]
 
 
@@ -81,6 +83,12 @@ class Instrument(Protocol[L, R]):
 
     def peak(self, ledger: L, now: float) -> float | None:
         """Highest utilisation of the last 60 s; ``None`` where there is none."""
+
+    def succeed(self, before: L, ledger: L) -> None:
+        """`ledger`, attached a moment ago, goes on for the object that `before` recorded until now."""
+
+    def end_waits(self, ledger: L, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
 
     def restart(self, ledger: L, now: float) -> None:
         """Count from zero, with the object as it is now."""

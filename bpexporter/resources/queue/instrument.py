@@ -123,6 +123,12 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         """The totals of a queue that is gone or no longer watched."""
         return read(ledger, None, now)
 
+    def end_waits(self, ledger: QueueLedger, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
+        for stall in (ledger.producers, ledger.idle):
+            for token in stall.waiting.copy():
+                stall.end(token, now)
+
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
         capacity = ledger.capacity
