@@ -22,6 +22,8 @@ BUFFERED = "backpressure_stream_buffered_bytes"
         (PUTS, "is a counter and not under rate"),
         (f"sum(rate({DEPTH}[5m])) + {PUTS}", "is a counter and not under rate"),
         (f"max_over_time({PUTS}[5m])", "is a counter and not under rate"),
+        (f"max_over_time({PUTS}[5m]) > 1000", "is a counter and not under rate"),
+        (f"max_over_time({PUTS}[5m]) > {DEPTH}", "is a counter and not under rate"),
         (f"rate(sum({PUTS})[5m:])", "is a counter and not under rate"),
         (f"rate({DEPTH}[5m])", f"{DEPTH} is a gauge and under rate"),
         (f"rate({WAIT}[5m])", f"{WAIT} is a histogram and was asked for as a whole"),
@@ -67,6 +69,10 @@ def test_a_bad_query_is_found(query, told):
         f"max({DEPTH} or {BUFFERED}) or vector(0)",
         f"({DEPTH}) and topk(5, max_over_time(({DEPTH})[1h:15s] @ end()))",
         "# why\nup == 0",
+        f"max_over_time({PUTS}[5m]) == 0",
+        f"sum without (reason) (max_over_time({REFUSED}[5m])) > 0",
+        f"resets({PUTS}[30m]) < 2",
+        f"sum by (cluster, job) ({DEPTH})",
     ],
 )
 def test_a_good_query_is_let_through(query):

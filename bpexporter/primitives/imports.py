@@ -1,68 +1,75 @@
-"""Hears of a module's import, so that what concerns a library is done when, and only when, a program loads it."""
+"""What is to be done once the program has imported a module, if it ever does."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 from bpexporter.faults import faults
 
+Then = Callable[[ModuleType], None]
 
-class Imports:
-    """Finds nothing itself: it lets the others find, and tells who waits for the module once it is loaded."""
+_waiting: dict[str, list[Then]] = {}
 
-    def __init__(self) -> None:
-        self._waiting: dict[str, list[Callable[[], None]]] = {}
 
-    def when_loaded(self, module: str, call: Callable[[], None]) -> None:
-        """Call `call` when `module` has been imported; now, where it has been already."""
-        if module in sys.modules:
-            call()
-            return
-        self._waiting.setdefault(module, []).append(call)
-        if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)
+class Finder:
+    """The first to be asked for a module: lets the others find it, and says when it is loaded."""
 
-    def forget(self, module: str, call: Callable[[], None]) -> None:
-        """Call `call` for `module` no more."""
-        calls = self._waiting.get(module, [])
-        if call in calls:
-            calls.remove(call)
-        if not any(self._waiting.values()) and self in sys.meta_path:
-            sys.meta_path.remove(self)
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """What the other finders find, with a loader that tells; asked by the import system."""
-        calls = self._waiting.pop(name, None)
-        if calls is None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The spec that the other finders give for a module that is waited for."""
+        if name not in _waiting:
             return None
-        spec = importlib.util.find_spec(name)
-        if spec is None or not hasattr(spec.loader, "exec_module"):
-            self._waiting[name] = calls
-            return None
-        try:
-            _tell(spec.loader, calls)
-        except Exception as error:  # a loader of the host's to which nothing can be added
-            faults.swallow(error, f"the import of {name}")
-        return spec
+        for finder in list(sys.meta_path):
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                _call(_tell, spec, name)
+                return spec
+        return None
 
 
-def _tell(loader: Any, calls: list[Callable[[], None]]) -> None:
-    execute = loader.exec_module
+_finder = Finder()
 
-    def exec_module(module: Any) -> None:
-        del loader.exec_module
-        execute(module)
-        for call in calls:
-            try:
-                call()
-            except Exception as error:
-                faults.swallow(error, "a library that was imported")
+
+def _tell(spec: ModuleSpec, name: str) -> None:
+    loader: Any = spec.loader
+    load = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        del loader.exec_module  # what follows is the loader's own again
+        load(module)
+        for then in _waiting.pop(name, ()):
+            _call(then, module)
 
     loader.exec_module = exec_module
 
 
-imports = Imports()
+def _call(function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except Exception as error:
+        faults.swallow(error, "a module that was imported")
+
+
+def when_imported(name: str, then: Then) -> None:
+    """Call `then` with the module `name`: now where it is imported already, else right after it is."""
+    module = sys.modules.get(name)
+    if module is not None:
+        then(module)
+        return
+    waiting = _waiting.setdefault(name, [])
+    if then not in waiting:
+        waiting.append(then)
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def forget(name: str, then: Then) -> None:
+    """Do not call `then` for the module `name` any more."""
+    waiting = [one for one in _waiting.pop(name, ()) if one != then]
+    if waiting:
+        _waiting[name] = waiting
+    if not _waiting and _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)

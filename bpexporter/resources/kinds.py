@@ -77,7 +77,7 @@ def fitting(obj: object) -> Any:
         if issubclass(type(obj), types):
             return instrument_of(kind)
     uvloop = sys.modules.get("uvloop.loop")
-    if uvloop is not None and issubclass(type(obj), uvloop.UVBaseTransport):
+    if uvloop is not None and issubclass(type(obj), (uvloop.UVBaseTransport, uvloop._SSLProtocolTransport)):
         return instrument_of(STREAM)
     raise TypeError(
         f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {WATCHABLE}, "

@@ -22,7 +22,8 @@ Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import current_task
+from asyncio.events import _get_running_loop
 from typing import Any, Protocol
 
 from bpexporter.primitives.stall_clock import StallClock
@@ -43,10 +44,13 @@ class Listener(Protocol):
         """A caller of this `side` has just done what it came for, or is about to return with it."""
 
 
+def task_token() -> int:
+    """`id()` of the present task; 0 where no loop runs, as in a coroutine that is driven by hand."""
+    loop = _get_running_loop()
+    return 0 if loop is None else id(current_task(loop))
+
+
 def waiting_token(stall: StallClock | None) -> object:
     """The token of a wait that begins: `id()` of the present task, where that does not wait on this side already."""
-    try:
-        token = id(asyncio.current_task())
-    except RuntimeError:  # driven by hand, in no loop
-        return object()
+    token = task_token()
     return object() if stall is not None and token in stall.waiting else token

@@ -60,6 +60,7 @@ def watch_automatically(obj: object, name: str, hub: Hub) -> None:
 def _record(obj: object, name: str, registry: Registry, instrument: Any) -> None:
     ledger = instrument.ledger_of(obj)
     if ledger is not None and _goes_on(ledger, name, registry):
+        instrument.join(obj, ledger)
         return
     if ledger is not None and _is_unclaimed(ledger):
         ledger.entry.registry.discard(ledger)
@@ -73,7 +74,7 @@ def _record(obj: object, name: str, registry: Registry, instrument: Any) -> None
 
 def _attach(obj: object, name: str, registry: Registry, instrument: Any, *, automatic: bool) -> Any:
     ledger = instrument.attach(obj, bounds=registry.buckets, clock=registry.clock)
-    registry.add(obj, name, ledger, instrument, automatic=automatic)
+    registry.add(instrument.owner_of(obj), name, ledger, instrument, automatic=automatic)
     if instrument.kind != LOOP:
         find_loop(ledger, registry)
         follow_loops()

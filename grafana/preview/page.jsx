@@ -138,7 +138,7 @@ function Heat({ panel, width, height }) {
 function States({ panel, width, height }) {
   const { options } = panel.fieldConfig.defaults.mappings[0];
   const series = panel.data.flatMap(({ target, series }) => series.map(({ metric, values }) => ({ name: called(target.legendFormat, metric), values })));
-  const LEFT = 90;
+  const LEFT = 130;
   const draw = (context) => {
     const tall = (height - 40) / series.length;
     const wide = (width - LEFT) / times.length;

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from grafana.source import recording, thresholds
-from grafana.source.queries import anywhere, expand
+from grafana.source.queries import anywhere, expand, find
 from grafana.source.thresholds import GRACE, HELD, KNOWN, LONG, NOW, RATE, REMEMBERED, SOON, TREND
 
 RUNBOOK = "https://github.com/bpexporter/bpexporter/blob/main/grafana/RUNBOOK.md"
@@ -63,11 +63,20 @@ def usual(gauge: str, window: str = LONG, before: str = "") -> str:
     return f"quantile_over_time({thresholds.HALF}, {gauge}[{window}]{before})"
 
 
-def grows(gauge: str, window: str, twice: str) -> str:
-    """Each of three windows is above the one before it, whatever the bursts, and the last one above the second."""
+def grows(gauge: str) -> str:
+    """Within minutes: each of three windows is above the one before it, the second all the time."""
     return (
-        f"{usual(gauge, window)} > {thresholds.GROWN} * {usual(gauge, window, f' offset {window}')}\n"
-        f"and {mostly(gauge, window, f' offset {window}')} > max_over_time({gauge}[{window}] offset {twice})"
+        f"{usual(gauge, RATE)} > {thresholds.GROWN} * {usual(gauge, RATE, f' offset {RATE}')}\n"
+        f"and {mostly(gauge, RATE, f' offset {RATE}')} > max_over_time({gauge}[{RATE}] offset {LONG})"
+    )
+
+
+def creeps(gauge: str) -> str:
+    """Within half an hour, under bursts: each window is above the one before it, the last one all the time."""
+    return (
+        f"{usual(gauge, LONG)} > {thresholds.GROWN} * quantile_over_time(0.75, {gauge}[{LONG}] offset {LONG})\n"
+        f"and {usual(gauge, LONG, f' offset {LONG}')} > {thresholds.GROWN} * {usual(gauge, LONG, ' offset 20m')}\n"
+        f"and {mostly(gauge, LONG)} > max_over_time({gauge}[{LONG}] offset 20m)"
     )
 
 
@@ -93,7 +102,8 @@ or (
 
 def known_targets(window: str) -> str:
     """The targets that had metrics of ours within a window, whatever the version."""
-    return f"group without (version) (present_over_time({{itself.build_info}}[{window}]))"
+    own = ", ".join(find("itself", "build_info").labels)
+    return f"group without ({own}) (present_over_time({{itself.build_info}}[{window}]))"
 
 
 def known_jobs(window: str) -> str:
@@ -164,12 +174,12 @@ and (
 {ahead("{queue.utilization_ratio}")} >= {thresholds.FULL}
 # Not full yet, and no small queue that has only begun to be used.
 and max_over_time({{queue.utilization_ratio}}[{GRACE}]) < {thresholds.FULL}
-and {mostly("{queue.utilization_ratio}")} > {thresholds.FULL_SOON_FROM}
+and {usual("{queue.utilization_ratio}", RATE)} > {thresholds.FULL_SOON_FROM}
 # A rise, and not the slope of a burst: minutes ago it was above its highest of before,
-and {mostly("{queue.utilization_ratio}", RATE, f" offset {RATE}")}
+and {usual("{queue.utilization_ratio}", RATE, f" offset {RATE}")}
   > max_over_time({{queue.utilization_ratio}}[{RATE}] offset {LONG})
 # and it goes on: what has warmed up is flat.
-and {usual("{queue.utilization_ratio}", NOW)}
+and max_over_time({{queue.utilization_ratio}}[{NOW}])
   > {thresholds.GROWN} * quantile_over_time(0.75, {{queue.utilization_ratio}}[{RATE}] offset {NOW})
 """,
         f"Queue {QUEUE} will be full within {thresholds.FULL_SOON_SECONDS.value / 60:.0f} minutes.",
@@ -185,9 +195,9 @@ and {usual("{queue.utilization_ratio}", NOW)}
 max_over_time({{queue.depth_items}}[{GRACE}]) > {thresholds.GROWING_ITEMS}
 # Quickly, or slowly under bursts. A batch is there at once and falls from then on.
 and (
-{grows("{queue.depth_items}", RATE, LONG)}
+{grows("{queue.depth_items}")}
 or
-{grows("{queue.depth_items}", LONG, "20m")}
+{creeps("{queue.depth_items}")}
 )
 and max_over_time({{queue.unbounded_members}}[{GRACE}]) > 0
 """,
@@ -225,11 +235,11 @@ unless resets({{queue.puts_total}}[{TREND}]) < {thresholds.RESTARTS}
         "queue",
         "BackpressureItemsOld",
         "warning",
-        HELD,
+        LONG,
         f"""
 # The age is that of a tracer item, and 0 between two of them: the highest of the last moments.
 max_over_time({{queue.oldest_item_age_seconds}}[{LONG}]) > {thresholds.OLD_SECONDS}
-# It is on its way there again after a restart, and was not taken out.
+# It was not taken out, or grows old again after a restart.
 and max_over_time({{queue.oldest_item_age_seconds}}[{NOW}]) > {thresholds.STILL_OLD_SECONDS}
 # The connection at the bottom of a pool may never be asked for.
 unless {recording.QUEUE_AT_REST.record}
@@ -243,9 +253,9 @@ WRITTEN_ON = f"""
 # One large write may go over the mark for a moment; to stay there and to write on is another matter.
 (
   {mostly("{stream.utilization_ratio}")} > {thresholds.FULL}
-  # A mark of 0 knows no utilisation.
+  # A mark of 0 knows no utilisation, or an infinite one.
   or (
-    rate({{stream.paused_seconds_total}}[{RATE}]) > {thresholds.UNHEEDED}
+    (rate({{stream.paused_seconds_total}}[{RATE}]) > {thresholds.UNHEEDED}) / 0
     unless present_over_time({{stream.utilization_ratio}}[{RATE}])
   )
 )
@@ -350,13 +360,13 @@ or (
 or (
   # The buffer grows and grows, whoever waits; writers that stay paused in no drain have an alert of their own.
   max_over_time({{stream.utilization_ratio}}[{GRACE}]) > {thresholds.RUNAWAY}
-  and {grows("{stream.utilization_ratio}", RATE, LONG)}
+  and {grows("{stream.utilization_ratio}")}
   unless {recording.STREAM_UNHEEDED.record} > {thresholds.UNHEEDED}
 )
 """,
         f"Stream {STREAM} is written to without waiting.",
-        f"The buffer of a writer of stream {STREAM} of {WHERE} stays over its mark while it is written to: somebody "
-        "writes without drain(), and memory is the only limit.",
+        f"The buffer of a writer of stream {STREAM} of {WHERE} stays over its mark ({PERCENT} of it) while it is "
+        "written to: somebody writes without drain(), and memory is the only limit.",
     ),
 )
 
@@ -414,11 +424,25 @@ LOOP_ALERTS = (
         "loop",
         "BackpressureLoopBlocked",
         "warning",
-        HELD,
-        f"{recording.LOOP_STALLED.record} > {thresholds.LOOP_STUCK}",
+        SOON,
+        f"{recording.LOOP_PRESSURE.record} > {thresholds.LOOP_STUCK}",
         f"Event loop {LOOP} is stuck {PERCENT} of the time.",
         f"Event loop {LOOP} of {WHERE} was late {PERCENT} of the time: a callback does not give way. While it is "
         "stuck nothing of the program runs, and every queue looks slow.",
+    ),
+    Alert(
+        "loop",
+        "BackpressureLoopSaturated",
+        "warning",
+        SOON,
+        f"""
+{usual(recording.LOOP_BUSY.record)} > {thresholds.BUSY}
+# Of several loops with this name one may be busy while the others wait.
+or {usual("{loop.busy_ratio}")} > {thresholds.BUSY}
+""",
+        f"Event loop {LOOP} is busy {PERCENT} of the time.",
+        f"Event loop {LOOP} of {WHERE} works {PERCENT} of the time and can take no more, however brief its steps are. "
+        "Whatever runs on it waits for its turn; no queue and no peer is to blame.",
     ),
 )
 
@@ -489,4 +513,21 @@ unless group by ({TOGETHER}) (present_over_time(up[{RATE}]) and {known_targets(R
     ),
 )
 
-ALERTS: tuple[Alert, ...] = QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS
+NAMED = "{{ $labels.kind }} {{ $labels.name }}"
+CULPRIT_ALERTS = (
+    Alert(
+        "culprit",
+        "BackpressureCulprit",
+        "warning",
+        HELD,
+        f"{recording.CULPRIT.record} > {thresholds.CULPRIT}",
+        f"{{{{ if eq $labels.cause `unknown` }}}}{NAMED} holds others up, and the culprit is not known."
+        f"{{{{ else }}}}{NAMED} is what others wait for.{{{{ end }}}}",
+        f"For {PERCENT} of ten minutes the verdict of {WHERE} was: {NAMED}, cause {{{{ $labels.cause }}}}. "
+        "`bpexporter diagnose` says by which figures, who is held up, and what would help.",
+    ),
+)
+
+ALERTS: tuple[Alert, ...] = (
+    CULPRIT_ALERTS + QUEUE_ALERTS + STREAM_ALERTS + LIMITER_ALERTS + LOOP_ALERTS + EXPORTER_ALERTS
+)

@@ -17,6 +17,7 @@ from grafana.source.panels import (
     GOOD,
     NEUTRAL,
     PRESSURE,
+    RATE,
     SHORT_LEGEND,
     STACKED,
     UTILIZATION,
@@ -36,7 +37,6 @@ ABOUT = (
     "Everything about one queue, one stream and one limiter, each chosen above; every process that has it is a line of "
     "its own. Links on the overview open it with the right one."
 )
-RATE = "[$__rate_interval]"
 HERE = "{{instance}}"
 COLORS = dict(zip(BANDS, ("text", GOOD, "yellow", FAIR, BAD), strict=True))
 
@@ -177,7 +177,7 @@ def producers() -> list[Panel]:
     """Who is held up in front of the queue."""
     return [
         lines(
-            "Stall pressure",
+            "Pressure",
             [Query(some("queue"), HERE)],
             unit="percentunit",
             max=1,

@@ -11,6 +11,7 @@ from grafana.source.panels import (
     NEUTRAL,
     OVER_AREA,
     PRESSURE,
+    RATE,
     SHORT_LEGEND,
     STACKED,
     UTILIZATION,
@@ -26,7 +27,6 @@ from grafana.source.panels import (
     steps,
 )
 
-RATE = "[$__rate_interval]"
 HERE = "{{instance}}"
 LONG = steps((GOOD, None), (FAIR, 1), (BAD, 60))
 OVER = steps((GOOD, None), (FAIR, 1))
@@ -94,9 +94,9 @@ def stream() -> list[Panel]:
             do="Over 100 % the worst writer is paused.",
         ),
         lines(
-            "Stall pressure, and time over the mark",
+            "Pressure, and writers held up",
             [
-                Query(some("stream"), f"stalled {HERE}"),
+                Query(some("stream"), f"pressure {HERE}"),
                 Query(f"rate({{stream.drain_blocked_seconds_total}}{RATE})", f"writers in drain() {HERE}"),
                 Query(f"rate({{stream.paused_seconds_total}}{RATE})", f"writers paused {HERE}"),
             ],
@@ -219,7 +219,7 @@ def limiter() -> list[Panel]:
             do="At 100 % the next task waits.",
         ),
         lines(
-            "Stall pressure",
+            "Pressure",
             [Query(some("limiter"), HERE)],
             unit="percentunit",
             max=1,

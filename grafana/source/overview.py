@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from grafana.source import dashboards, thresholds
+from grafana.source import dashboards, queries, thresholds
 from grafana.source.overview_kinds import exporter, limiters, loops, streams
 from grafana.source.overview_queues import legend, queues
-from grafana.source.panels import ANY, BAD, FAIR, GOOD, PRESSURE, UTILIZATION, Panel, Query, panel, some, stat, steps
-from grafana.source.queries import VARIABLES
+from grafana.source.panels import (
+    ANY,
+    BAD,
+    FAIR,
+    GOOD,
+    PRESSURE,
+    RATE,
+    UTILIZATION,
+    WORST,
+    Panel,
+    Query,
+    panel,
+    some,
+    stat,
+    steps,
+)
+from grafana.source.queries import MEMBERS, VARIABLES
+from grafana.source.stages import stages
 
 ABOUT = (
     "Is anything backing up, since when, and who is held up. Read from the top: the numbers of now, the places, then "
     "queues, streams, limiters, event loops and the exporter itself. The blocked are not the guilty: walk downstream."
 )
-RATE = "[$__rate_interval]"
 SINCE = steps((GOOD, None), (FAIR, 1), (BAD, 60))
 
 
@@ -23,15 +38,21 @@ def each(template: str) -> str:
     return "\nor ".join(template.replace("KIND", kind) for kind in VARIABLES)
 
 
+def named_as(kind: str, template: str) -> str:
+    """Series of a kind with the labels `kind` and `resource` in place of the kind's own, whatever a name holds."""
+    replaced = f'label_replace({template}, "resource", "$1", "{kind}", "((?s).*)")'
+    return f'max by (job, instance, kind, resource) (label_replace({replaced}, "kind", "{kind}", "", ""))'
+
+
 def named(template: str) -> str:
-    """The same with the labels `kind` and `resource` in place of each kind's own, whatever a name holds."""
-    replaced = f'label_replace({template}, "resource", "$1", "KIND", "((?s).*)")'
-    return each(f'max by (job, instance, kind, resource) (label_replace({replaced}, "kind", "KIND", "", ""))')
+    """The same for queues, streams and limiters, with labels that all have in common."""
+    return "\nor ".join(named_as(kind, template.replace("KIND", kind)) for kind in VARIABLES)
 
 
 HELD_UP = (
     f"rate({{queue.put_blocked_seconds_total}}{RATE})\n"
     f"or rate({{stream.drain_blocked_seconds_total}}{RATE})\n"
+    f"or rate({{stream.paused_seconds_total}}{RATE})\n"
     f"or rate({{limiter.acquire_blocked_seconds_total}}{RATE})"
 )
 
@@ -39,14 +60,16 @@ HELD_UP = (
 def numbers() -> list[Panel]:
     """What to see first."""
     longest = each("{KIND.longest_block_seconds}")
+    stalled_now = f"({longest}) > 0\nor ({{stream.paused_writers}} > 0 unless {{stream.longest_block_seconds}})"
     stalled = "\nor ".join(map(some, VARIABLES))
     return [
         stat(
             "Stalled now",
-            [Query(f"count(({longest}) > 0) or vector(0)", "resources")],
+            [Query(f"count({stalled_now}) or vector(0)", "resources")],
             unit="short",
             limits=ANY,
-            do="0 is well. Else the table below says where; begin with the resource that is furthest downstream.",
+            do="0 is well. Else the table below says where; begin with the resource that is furthest downstream. Of "
+            "streams whose drains are not seen, as those of transports, the paused ones are counted.",
         ),
         stat(
             "Longest wait now",
@@ -62,16 +85,18 @@ def numbers() -> list[Panel]:
             unit="short",
             decimals=2,
             limits=ANY,
-            do="The mean number of blocked callers, short waits between two scrapes included. Compare with the "
-            "number of your producers: as many means that all stand still.",
+            do="The mean number of blocked callers, short waits between two scrapes included; of streams whose drains "
+            "are not seen, of writers over their mark. Compare with the number of your producers: as many means that "
+            "all stand still.",
         ),
         stat(
-            "Worst stall pressure",
+            "Worst pressure",
             [Query(f"max({stalled})", "share")],
             unit="percentunit",
             limits=PRESSURE,
-            do="The share of the time in which somebody was held up, of the worst resource. Some percent in bursts "
-            "are what backpressure is for; half the time means that throughput is limited there.",
+            do="The share of the time in which somebody was held up, of the worst resource and by member. Some percent "
+            "in bursts are what backpressure is for; half the time means that throughput is limited there. One bad "
+            "member of hundreds does not show here: look at the longest wait and at the highest peak.",
         ),
         stat(
             "Highest peak, 60 s",
@@ -117,13 +142,15 @@ def column(name: str, unit: str, limits: Panel, width: int) -> Panel:
 def places() -> Panel:
     """The table of resources."""
     peak = "{KIND.peak_utilization_ratio}"
+    paused = f"rate({{stream.paused_seconds_total}}{RATE})"
     blocked = {"queue": "put_blocked", "stream": "drain_blocked", "limiter": "acquire_blocked"}
     held = named(f"rate({{KIND.KIND_seconds_total}}{RATE})")
     for kind, word in blocked.items():
         held = held.replace(f"{kind}.{kind}_seconds_total", f"{kind}.{word}_seconds_total")
-    queries = [
+    held = held.replace(drains := f"rate({{stream.drain_blocked_seconds_total}}{RATE})", f"{drains} or {paused}")
+    columns = [
         named(peak),
-        named(some("KIND")),
+        pressures(),
         held,
         named("{KIND.longest_block_seconds}"),
     ]
@@ -131,7 +158,7 @@ def places() -> Panel:
     return panel(
         "table",
         "Where",
-        [Query(query, "", "table", now=True) for query in queries],
+        [Query(query, "", "table", now=True) for query in columns],
         unit="short",
         height=9,
         do="The worst stand first. Click a resource for its details. Of those that are held up, the one furthest "
@@ -179,16 +206,24 @@ def places() -> Panel:
     )
 
 
-def state(kind: str, blocked: str) -> str:
-    """0 flows, 1 saturated, 2 or 3 stalled; where there is no capacity, nothing is saturated."""
-    known = f"max by (job, {kind}) ({{{kind}.utilization_ratio}} or 0 * {{{kind}.{blocked}}})"
-    stalled = f"max by (job, {kind}) (rate({{{kind}.stalled_seconds_total}}{RATE}))"
-    return f"({known} >= bool {thresholds.SATURATED}) + 2 * ({stalled} > bool 0.01)"
+def pressures() -> str:
+    """The pressure of each resource, with the labels that all kinds have in common."""
+    return "\nor ".join(named_as(kind, some(kind)) for kind in VARIABLES)
+
+
+def state(kind: str) -> str:
+    """0 flows, 1 saturated, 2 stalled, 3 both. Whatever is watched has a state, also without capacity or drains."""
+    there = f"0 * group by (job, {kind}) ({{{kind}.{MEMBERS[kind]}}})"
+    paused = " or {stream.paused_writers} > 0" if kind == "stream" else ""
+    full = f"group by (job, {kind}) ({{{kind}.utilization_ratio}} >= {thresholds.SATURATED}{paused})"
+    longest = f"{{{kind}.longest_block_seconds}} > 1"
+    stalled = f"group by (job, {kind}) (({queries.some(kind, RATE)}) > 0.01 or {longest})"
+    return f"({full} or {there})\n+ 2 * ({stalled} or {there})"
 
 
 def troubled(template: str) -> str:
-    """The few that were worst for longest, within the last hour of the range: more rows than these do not fit."""
-    return f"({template})\nand topk(8, sum_over_time(({template})[1h:15s] @ end()))"
+    """Those that were worst for longest, within the last hour of the range, so that 200 of them stay readable."""
+    return f"({template})\nand topk({WORST}, sum_over_time(({template})[1h:1m] @ end()))"
 
 
 def states() -> Panel:
@@ -200,16 +235,16 @@ def states() -> Panel:
         "3": ("saturated and stalled", "dark-red"),
     }
     mapped = {key: {"text": text, "color": color, "index": int(key)} for key, (text, color) in words.items()}
-    known = {"queue": "depth_items", "stream": "open_writers", "limiter": "members"}
-    queries = [Query(troubled(state(kind, level)), legend(kind)) for kind, level in known.items()]
+    asked = [Query(troubled(state(kind)), legend(kind)) for kind in VARIABLES]
     return panel(
         "state-timeline",
         "State of each resource",
-        queries,
+        asked,
         unit="short",
         height=9,
-        do="The resource that turns red first is nearest to the cause; those upstream of it follow. The most troubled "
-        "ones are shown; narrow down with the variables.",
+        do="The resource that turns red first is nearest to the cause; those upstream of it follow. A stream with a "
+        "writer over its mark is saturated; whether somebody waits for it is not seen of transports. The "
+        f"{WORST} most troubled of each kind are shown; narrow down with the variables.",
         options={
             "mergeValues": True,
             "rowHeight": 0.85,
@@ -227,7 +262,7 @@ def states() -> Panel:
 
 def overview() -> dict[str, Any]:
     """The dashboard."""
-    parts = [queues(), streams(), limiters(), loops(), exporter()]
+    parts = [stages(), queues(), streams(), limiters(), loops(), exporter()]
     return dashboards.dashboard(
         dashboards.OVERVIEW,
         "Backpressure overview",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from grafana.source.overview_queues import RATE, SHARE, by, legend, linked, pressure
+from grafana.source import thresholds
+from grafana.source.overview_queues import SHARE, by, legend, linked, pressure
 from grafana.source.panels import (
     ANY,
+    BAD,
+    CLEAR,
     DRAWN,
     NEUTRAL,
     OVER_AREA,
     PRESSURE,
+    RATE,
     SHORT_LEGEND,
     STACKED,
     UTILIZATION_AREA,
@@ -19,8 +23,10 @@ from grafana.source.panels import (
     quantiles,
     row,
     stat,
+    steps,
     worst,
 )
+from grafana.source.queries import some
 
 
 def streams() -> list[Panel]:
@@ -153,18 +159,19 @@ def loops() -> list[Panel]:
         lines(
             "How busy the loop is",
             [
-                Query(worst(by("loop", f"rate({{loop.busy_seconds_total}}{RATE})")), named),
+                Query(worst(by("loop", some("loop", RATE, "busy_seconds_total"))), named),
                 Query(worst(by("loop", "{loop.busy_ratio}", "max")), named + " (busiest)"),
             ],
             **SHARE,
             width=8,
-            limits=PRESSURE,
+            limits=steps((CLEAR, None), (BAD, thresholds.BUSY.value)),
+            custom=DRAWN,
             do="Near 1 the loop can take no more, however brief each of its steps is: move what computes to a thread "
             "or a process, or run more workers.",
         ),
         lines(
             "Time in which the loop was stuck",
-            [Query(worst(by("loop", f"rate({{loop.stalled_seconds_total}}{RATE})")), named)],
+            [Query(worst(by("loop", some("loop", RATE))), named)],
             **SHARE,
             width=8,
             limits=PRESSURE,
@@ -237,5 +244,63 @@ def exporter() -> list[Panel]:
             **small,
             do="Both are 0 in health. Errors: the application's log says why. Folded: too many names, counted as "
             "`__other__`.",
+        ),
+        *processes(),
+    ]
+
+
+def processes() -> list[Panel]:
+    """Many processes that one sidecar shows."""
+    small = {"height": 6}
+    return [
+        lines(
+            "Processes of a sidecar",
+            [Query("sum by (state) ({itself.processes})", "{{state}}")],
+            unit="short",
+            decimals=0,
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="killed grows: processes end without a word; the page of the sidecar shows what they said last.",
+        ),
+        lines(
+            "Age of the oldest publication",
+            [Query("max by (job, instance) ({itself.process_age_seconds})", "{{instance}}")],
+            unit="s",
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Over 5 s: a process cannot publish. Its interpreter is stuck, or it is stopped.",
+        ),
+        lines(
+            "Pressure in the worst process",
+            [
+                Query(
+                    "topk(20, max by (kind, resource) ({itself.worst_process_pressure_ratio}))",
+                    "{{kind}} {{resource}}",
+                )
+            ],
+            unit="percentunit",
+            max=1,
+            width=6,
+            limits=PRESSURE,
+            custom=DRAWN,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Far above the pressure of all together: one process of many is held up.",
+        ),
+        lines(
+            "Left out by a sidecar",
+            [
+                Query("sum by (reason) ({itself.files_left_out})", "files: {{reason}}"),
+                Query("sum by (job, instance) ({itself.histograms_left_out})", "histograms {{instance}}"),
+            ],
+            unit="short",
+            decimals=0,
+            width=6,
+            limits=ANY,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Files: something else writes into the folder. Histograms: processes with different buckets share it.",
         ),
     ]

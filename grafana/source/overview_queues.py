@@ -9,6 +9,7 @@ from grafana.source.panels import (
     DRAWN,
     GOOD,
     PRESSURE,
+    RATE,
     UTILIZATION_AREA,
     Panel,
     Query,
@@ -21,7 +22,6 @@ from grafana.source.panels import (
     worst,
 )
 
-RATE = "[$__rate_interval]"
 SHARE = {"unit": "percentunit", "max": 1}
 
 
@@ -41,14 +41,15 @@ def linked(kind: str) -> list[Panel]:
 
 
 def pressure(kind: str, who: str, do: str) -> Panel:
-    """The share of the time with somebody blocked."""
+    """The share of the time with somebody blocked, a member."""
     return lines(
-        f"Stall pressure: time with {who} held up",
+        f"Pressure: time with {who} held up",
         [Query(worst(by(kind, some(kind))), legend(kind))],
         **SHARE,
         limits=PRESSURE,
         links=linked(kind),
-        do=f"{do} Of several under one name the times add up, to 100 % at most.",
+        do=f"{do} Of several under one name it is the mean: one bad one of hundreds shows in the longest wait, the "
+        "highest peak and the time over the mark.",
     )
 
 

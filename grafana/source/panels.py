@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from grafana.source import thresholds
+from grafana.source import queries, thresholds
 from grafana.source.queries import VARIABLES, expand, metrics_in, on_dashboard
 
 Panel = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 WORST = 20
+RATE = "[$__rate_interval]"
 GOOD, FAIR, BAD, CALM = "green", "orange", "red", "blue"
 
 
@@ -30,17 +31,21 @@ class Query(NamedTuple):
 
 def worst(template: str) -> str:
     """The series that were highest within the last hour of the range, so that 200 of them stay readable."""
-    return f"({template})\nand topk({WORST}, max_over_time(({template})[1h:15s] @ end()))"
+    return f"({template})\nand topk({WORST}, max_over_time(({template})[1h:1m] @ end()))"
 
 
 def scarcest(template: str) -> str:
     """The series that were lowest within the last hour of the range."""
-    return f"({template})\nand bottomk({WORST}, min_over_time(({template})[1h:15s] @ end()))"
+    return f"({template})\nand bottomk({WORST}, min_over_time(({template})[1h:1m] @ end()))"
 
 
 def some(kind: str) -> str:
-    """Stall pressure, as the `some` line of Linux PSI: a share, though the seconds of those under one name add up."""
-    return f"clamp_max(rate({{{kind}.stalled_seconds_total}}[$__rate_interval]), 1)"
+    """Pressure: the share of a member's time with somebody held up, as the `some` line of Linux PSI.
+
+    Where drains are not seen, as those of transports, it is the share of a writer's time over its mark.
+    """
+    stalled = queries.some(kind, RATE)
+    return f"{stalled}\nor {queries.some(kind, RATE, 'paused_seconds_total')}" if kind == "stream" else stalled
 
 
 def targets(queries: Iterable[Query]) -> list[Panel]:

@@ -19,7 +19,7 @@ REFERENCE = re.compile(r"\{(\w+)\.(\w+)(?:\.(bucket|sum|count))?(?:\|([^{}]+))?\
 VARIABLES = ("queue", "stream", "limiter")
 
 # How many objects share a name.
-MEMBERS = {"queue": "members", "stream": "open_writers", "limiter": "members"}
+MEMBERS = {"queue": "members", "stream": "open_writers", "limiter": "members", "loop": "members"}
 
 Selector = Callable[[Metric], str]
 
@@ -70,7 +70,5 @@ def some(subject: str, window: str, seconds: str = "stalled_seconds_total") -> s
     """
     spent = f"rate({{{subject}.{seconds}}}{window})"
     alone = f"clamp_max({spent}, 1)"
-    if subject not in MEMBERS:
-        return alone
     members = f"avg_over_time({{{subject}.{MEMBERS[subject]}}}{window}) > 0"
     return f"clamp_max({spent} / ({members}), 1)\nor {alone}"

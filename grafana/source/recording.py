@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from grafana.source import thresholds
 from grafana.source.queries import anywhere, expand, some
-from grafana.source.thresholds import GRACE, LONG, RATE, REMEMBERED
+from grafana.source.thresholds import GRACE, LONG, NOW, RATE, REMEMBERED
 
 
 class Recording(NamedTuple):
@@ -36,22 +36,24 @@ def refused(subject: str, refusals: str, done: str) -> Recording:
     return Recording(name, f"{given_up}\n/\n({calls} > 0)")
 
 
-QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE = map(pressure, ("queue", "stream", "limiter"))
-LOOP_STALLED = Recording(f"instance_loop:backpressure_loop_stalled:ratio_rate{RATE}", some("loop", f"[{RATE}]"))
+QUEUE_PRESSURE, STREAM_PRESSURE, LIMITER_PRESSURE, LOOP_PRESSURE = map(pressure, ("queue", "stream", "limiter", "loop"))
+LOOP_BUSY = Recording(
+    f"instance_loop:backpressure_loop_busy:ratio_rate{NOW}", some("loop", f"[{NOW}]", "busy_seconds_total")
+)
 QUEUE_REFUSED = refused("queue", 'refused_puts_total|reason=~"full|cancelled"', "puts_total")
 LIMITER_REFUSED = refused("limiter", "refused_acquires_total", "acquire_wait_seconds.count")
 QUEUE_AT_REST = Recording(
     f"instance_queue:backpressure_queue_at_rest:max_over_time{REMEMBERED}",
     f"""
-# Full within the last hour, and nobody has ever waited for room or been turned away: what is handed out and given
-# back, as the connections of a pool, for which full means idle.
+# Full within the last hour, and nobody has ever waited for room, or was turned away lately: what is handed out and
+# given back, as the connections of a pool, for which full means idle.
 max_over_time({{queue.utilization_ratio}}[{REMEMBERED}]) >= {thresholds.FULL}
 and (
-  max_over_time({{queue.stalled_seconds_total}}[{LONG}]) == 0
-  or max_over_time({{queue.blocked_producers}}[{LONG}]) == 0
+  max_over_time({{queue.stalled_seconds_total}}[{RATE}]) == 0
+  or max_over_time({{queue.blocked_producers}}[{RATE}]) == 0
 )
-unless max_over_time({{queue.stalled_seconds_total}}[{LONG}]) > 0
-unless sum without (reason) (max_over_time({{queue.refused_puts_total}}[{LONG}])) > 0
+unless max_over_time({{queue.stalled_seconds_total}}[{RATE}]) > 0
+unless {QUEUE_REFUSED.record} > 0
 """.strip("\n"),
 )
 QUEUE_RISING = Recording(
@@ -73,6 +75,14 @@ RECEIVER_LIMITED = Recording(
     f"(rate({{stream.tcp_busy_seconds_total}}[{RATE}]) > 0)",
 )
 
+CULPRIT = Recording(
+    f"instance_culprit:backpressure_culprit:ratio_rate{LONG}",
+    f"""
+# Of several processes under one instance, as behind a sidecar, the seconds add up.
+clamp_max(rate({{culprit.seconds_total}}[{LONG}]), 1)
+""".strip("\n"),
+)
+
 RECORDINGS = (
     QUEUE_PRESSURE,
     QUEUE_REFUSED,
@@ -83,5 +93,7 @@ RECORDINGS = (
     RECEIVER_LIMITED,
     LIMITER_PRESSURE,
     LIMITER_REFUSED,
-    LOOP_STALLED,
+    LOOP_PRESSURE,
+    LOOP_BUSY,
+    CULPRIT,
 )

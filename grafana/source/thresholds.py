@@ -35,13 +35,15 @@ RISING = Threshold(0.6, "share of the time in which a queue rises that is emptie
 RESTARTS = Threshold(2, "restarts within the window of RISING: more than a deployment")
 REFUSED = Threshold(0.01, "share of the puts, or acquires, refused or given up")
 OLD_SECONDS = Threshold(300, "age of the oldest item, in seconds")
-STILL_OLD_SECONDS = Threshold(150, "age that the oldest item reaches again within minutes of a restart")
+STILL_OLD_SECONDS = Threshold(30, "age of the oldest item, in seconds, below which the old one was taken out")
 DRAIN_SECONDS = Threshold(60, "half of how long a drain waits, in seconds: slow links take seconds, not minutes")
 SLOW_DRAIN_SECONDS = Threshold(15, "mean time of a blocked drain, in seconds, that a peer which reads does not need")
 NOT_READING = Threshold(0.8, "share of the sending time in which the peer's window was shut")
 UNHEEDED = Threshold(0.5, "writers over their mark that are in no drain, on average")
 UNHEEDED_SHARE = Threshold(0.05, "share of the paused time outside of drains that is only the way from one to the next")
 RUNAWAY = Threshold(10, "times its mark that a buffer which grows and grows holds")
+BUSY = Threshold(0.9, "share of the time in which an event loop works, from which on it can take no more")
+CULPRIT = Threshold(0.5, "share of the time in which the verdict named the same culprit")
 LOOP_STUCK = Threshold(0.2, "share of the time in which the event loop was late")
 
 # Windows. A gauge in an alert is wrapped over GRACE at least, so that one lost scrape (of up to 60 s) does not reset

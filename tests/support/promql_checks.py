@@ -17,7 +17,7 @@ from bpexporter.resources.declaration import Metric
 
 # What Prometheus itself makes.
 OF_PROMETHEUS = {"up", "ALERTS"}
-OVER_COUNTERS = {"rate", "increase", "present_over_time"}
+OVER_COUNTERS = {"rate", "increase", "present_over_time", "resets"}
 FOR_COUNTERS = {"rate", "increase", "irate", "resets"}
 
 Node = Any
@@ -45,12 +45,24 @@ def wrong_values(metric: Metric, found: dict[str, str]) -> str:
     return f"{metric.split} is never {', '.join(strange)}" if strange and "$" not in found[metric.split] else ""
 
 
+def ever(above: tuple[Node, ...]) -> bool:
+    """Whether a counter is only asked whether it ever counted: its highest value, compared with 0."""
+    if len(above) < 3 or above[-2].func.name != "max_over_time":
+        return False
+    # a sum over the second label may stand between
+    compared = next((node for node in reversed(above) if isinstance(node, promql_parser.BinaryExpr)), None)
+    right = getattr(compared, "rhs", None)
+    return isinstance(right, promql_parser.NumberLiteral) and right.val == 0
+
+
 def wrong_use(metric: Metric, part: str, above: tuple[Node, ...]) -> str:
     """Counters anywhere but under `rate` and the like."""
     if metric.kind == "gauge":
         return ""
     call = next((node for node in reversed(above) if isinstance(node, promql_parser.Call)), None)
     ranged = bool(above) and isinstance(above[-1], promql_parser.MatrixSelector)
+    if ranged and ever(above):
+        return ""
     if call is None or not ranged or call.func.name not in OVER_COUNTERS:
         return f"{metric.name} is a counter and not under rate or increase"
     return ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import promql_parser as p
-from promql_parts import OF_ALERTS, OF_TARGETS, declared, substituted
+from promql_parts import OF_ALERTS, OF_SOME_TARGETS, OF_TARGETS, declared, substituted
 
 from bpexporter.catalogue.metrics import METRICS
 
@@ -35,7 +35,7 @@ class Reader:
 
     def missing(self, wanted: set[str], there: set[str], what: str) -> None:
         """Tell of labels that are not there."""
-        if strange := sorted(wanted - there):
+        if strange := sorted(wanted - there - OF_SOME_TARGETS):
             self.told.append(f"{what} {', '.join(strange)}, which nothing has")
 
     def selector(self, node: Node) -> Labels:

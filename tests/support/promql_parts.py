@@ -10,6 +10,8 @@ from bpexporter.resources.declaration import Metric
 
 # What Prometheus itself adds to every target, and the labels of targets.
 OF_TARGETS = {"job", "instance"}
+# Labels of targets that many a Prometheus adds: a grouping by one that is not there keeps what belongs together apart.
+OF_SOME_TARGETS = {"cluster", "namespace"}
 OF_ALERTS = {"alertstate", "alertname", "severity"}
 PARTS = ("bucket", "sum", "count")
 CHILDREN = ("lhs", "rhs", "expr", "param", "vector_selector", "args")

@@ -24,6 +24,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
     """Watches limiters of one sort. A sort says how a limiter gets its ledger, and what its level is."""
 
     kind = "limiter"
+    clocks = (("acquire", "blocked"),)
 
     @abstractmethod
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:

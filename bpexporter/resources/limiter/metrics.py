@@ -92,7 +92,7 @@ LIMITER_METRICS: tuple[Metric, ...] = (
     _limiter(
         "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
         "Age of the oldest acquire that is still blocked; 0 when none is.",
-        "Growing second by second: no permit comes back.", merge="max",
+        "Growing second by second: no permit comes back.", merge="max", ages=True,
     ),
     _limiter(
         "refused_acquires_total", "counter", "acquires", "refused_acquires",

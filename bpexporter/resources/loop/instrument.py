@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio.events import _get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -14,36 +14,7 @@ from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.loop.naming import thread_name
 from bpexporter.resources.patching import ATTRIBUTE, held
 from bpexporter.resources.protocols import Instrument
-
-# Tasks --------------------------------------------------------------------------------------------------
-
-tasks: Any = asyncio.tasks
-# The C task, and the one in Python; what is neither is left out: asking it would run the host's code.
-TASKS: tuple[Any, ...] = (asyncio.Task, tasks._PyTask)
-
-
-def _copies() -> Iterator[Any]:
-    """All tasks of the process. Copying a set never fails, whatever other threads add and drop meanwhile."""
-    for name in ("_all_tasks", "_scheduled_tasks"):
-        found = getattr(tasks, name, None)
-        if found is not None:
-            yield from (task for task in (one() for one in found.data.copy()) if task is not None)
-    yield from set(getattr(tasks, "_eager_tasks", ()))
-
-
-def _is_pending(task: Any, loop: Any) -> bool:
-    for kind in TASKS:
-        if issubclass(type(task), kind):
-            return kind.get_loop(task) is loop and not kind.done(task)
-    return False
-
-
-def count_tasks(loop: Any) -> int:
-    """Tasks of `loop` that are not done, counted from any thread."""
-    if hasattr(tasks, "_py_all_tasks"):  # 3.14 on: tasks stand in no set, and asking stops all threads for it
-        return len(asyncio.all_tasks(loop))
-    return sum(_is_pending(task, loop) for task in _copies())
-
+from bpexporter.resources.tasks import count_tasks
 
 # The instrument ------------------------------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
-from bpexporter.primitives.imports import imports
+from bpexporter.primitives.imports import forget, when_imported
 from bpexporter.resources.patching import dressed, guarded
 
 Told = Callable[[Any], None]
@@ -27,7 +28,10 @@ class Lives:
     def install(self) -> None:
         """Follow the classes that are loaded, each once, and those that are loaded later."""
         if not self._followed:
-            imports.when_loaded("uvloop", self._follow)
+            when_imported("uvloop", self._loaded)
+        self._follow()
+
+    def _loaded(self, _uvloop: ModuleType) -> None:
         self._follow()
 
     def _follow(self) -> None:
@@ -42,7 +46,7 @@ class Lives:
         for kind, name, ours in self._replaced:
             if vars(kind).get(name) is ours:
                 _put_back(kind, name, ours.original)
-        imports.forget("uvloop", self._follow)
+        forget("uvloop", self._loaded)
         self._replaced.clear()
         self._followed.clear()
 

@@ -30,6 +30,7 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
 
 
 def _follow(waiter: Any, finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger) -> None:
+    ledger.adopted += 1
     waiter.add_done_callback(partial(_finish, finish, ledger), context=Context())
 
 
@@ -38,6 +39,7 @@ def _finish(finish: Callable[[QueueLedger, Any], None], ledger: QueueLedger, wai
         finish(ledger, waiter)
     except Exception as error:
         faults.swallow(error, "a caller that waited before")
+    ledger.adopted -= 1
 
 
 def _adopted_put(ledger: QueueLedger, waiter: Any) -> None:

@@ -88,19 +88,9 @@ def put_any(self: Any, item: Any, ledger: QueueLedger) -> None:
     if self._getters:
         self._wakeup_next(self._getters)
     try:
-        if ledger.exact:
-            exactly_put(self, item, ledger)
-        else:
-            record_put(self, item, ledger)
+        record_put(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "put_nowait")
-
-
-def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
-    ledger.puts += 1
-    depth = len(self._queue)
-    if depth > ledger.fast_put_max or depth <= ledger.band_floor or self._maxsize is not ledger.capacity:
-        ledger.note_put(item, depth, self._maxsize)
 
 
 def get_any(self: Any, ledger: QueueLedger) -> Any:
@@ -115,18 +105,7 @@ def get_any(self: Any, ledger: QueueLedger) -> Any:
     if self._putters:
         self._wakeup_next(self._putters)
     try:
-        if ledger.exact:
-            exactly_got(self, item, ledger)
-        else:
-            record_get(self, item, ledger)
+        record_get(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return item
-
-
-def exactly_got(self: Any, item: Any, ledger: QueueLedger) -> None:
-    depth = len(self._queue)
-    ledger.countdown -= 1
-    took(ledger, item, depth)
-    if ledger.countdown < 0 or not ledger.is_calm(depth):
-        ledger.note_get(depth, self._maxsize)

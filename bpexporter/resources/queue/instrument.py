@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +12,16 @@ from bpexporter.primitives.limits import INFINITY
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import Instrument
 from bpexporter.resources.queue.adopting import adopt
-from bpexporter.resources.queue.fallback import calling
 from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger, finite
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
-from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ORIGINALS, ledger_of
+from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
 from bpexporter.resources.queue.reading import read
-from bpexporter.resources.queue.recording import depth_of, record_get, record_put
+from bpexporter.resources.queue.recording import depth_of
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
-    REPLACEMENTS = calling(ORIGINALS, record_put, record_get)
+    REPLACEMENTS = importlib.import_module("bpexporter.resources.queue.fallback").REPLACEMENTS.copy()
 if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
 METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
@@ -71,6 +71,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
     """Watches `asyncio.Queue` and its subclasses."""
 
     kind = "queue"
+    clocks = (("put", "producers"), ("get", "idle"))
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
         """The ledger of `queue`, ``None`` where it is not watched."""

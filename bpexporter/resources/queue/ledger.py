@@ -81,6 +81,7 @@ class QueueLedger(MemberLedger):
         # Waits: written where somebody waits.
         "producers",  # puts that wait
         "idle",  # gets that wait
+        "adopted",  # of both, those that waited before; while there are any, tokens are those of present futures
         "put_waits",  # seconds that items waited to get in
         "get_waits",  # seconds that gets waited
         "landing_put",  # the puts before one whose wait is not sorted in yet
@@ -106,6 +107,7 @@ class QueueLedger(MemberLedger):
         self.order = order
         self.treat(exact=order != OTHER)
         self.visible = visible
+        self.adopted = 0
         self.restart(bounds=bounds, levels=levels)
 
     def treat(self, *, exact: bool) -> None:

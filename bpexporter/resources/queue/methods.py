@@ -129,8 +129,9 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    # The token of its wait is the identity of its first future: a future holds the task, and with it the queue.
-    first = None
+    # The token of its wait is the identity of its first future: a future that waits holds the task, and with it the
+    # queue. It is kept, lest another future gets the same identity while this call waits for the next time.
+    first = kept = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
@@ -142,7 +143,7 @@ async def put(self: Any, item: Any) -> None:
             loop = self._get_loop()
         putter = loop.create_future()
         self._putters.append(putter)
-        if first is None and ledger is not None:
+        if kept is None and ledger is not None:
             try:
                 # What StallClock.begin() does, in this frame.
                 token = id(putter)
@@ -153,11 +154,11 @@ async def put(self: Any, item: Any) -> None:
                     stall.since = began
                 waiting[token] = began
                 stall.begun += 1
-                first = token
+                first, kept = token, putter
             except Exception as error:
                 faults.swallow(error, "put")
-        elif ledger is not None:
-            first = wait_on(ledger.producers, first, id(putter))
+        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
+            first, kept = wait_on(ledger.producers, first, id(putter)), putter
         try:
             await putter
         except BaseException:
@@ -225,7 +226,7 @@ async def get(self: Any) -> Any:
         exact = True
     elif not self.empty():
         return self.get_nowait()
-    first = None
+    first = kept = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
             if first is not None:
@@ -236,7 +237,7 @@ async def get(self: Any) -> Any:
             loop = self._get_loop()
         getter = loop.create_future()
         self._getters.append(getter)
-        if first is None and ledger is not None:
+        if kept is None and ledger is not None:
             try:
                 token = id(getter)
                 began = ledger.clock()
@@ -246,11 +247,11 @@ async def get(self: Any) -> Any:
                     stall.since = began
                 waiting[token] = began
                 stall.begun += 1
-                first = token
+                first, kept = token, getter
             except Exception as error:
                 faults.swallow(error, "get")
-        elif ledger is not None:
-            first = wait_on(ledger.idle, first, id(getter))
+        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
+            first, kept = wait_on(ledger.idle, first, id(getter)), getter
         try:
             await getter
         except BaseException:

@@ -16,6 +16,9 @@ def refuse(ledger: QueueLedger | None, count: str) -> None:
 
 
 def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    if ledger.exact:
+        exactly_put(self, item, ledger)
+        return
     before = ledger.depth
     depth = depth_of(self)
     ledger.puts += 1
@@ -35,6 +38,9 @@ def took(ledger: QueueLedger, item: Any, depth: int) -> None:
 
 
 def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
+    if ledger.exact:
+        exactly_got(self, item, ledger)
+        return
     ledger.countdown -= 1
     depth = depth_of(self)
     took(ledger, item, depth)
@@ -58,11 +64,12 @@ def wait_on(clock: StallClock, before: Any, now: Any) -> Any:
     return now
 
 
-def end(ledger: QueueLedger, clock: StallClock, first: Any) -> None:
+def end(ledger: QueueLedger, clock: StallClock, first: Any) -> float:
     try:
-        ledger.end_wait(clock, first)
+        return ledger.end_wait(clock, first)
     except Exception as error:
-        faults.swallow(error, "a wait that was given up")
+        faults.swallow(error, "a wait that ended")
+        return 0.0
 
 
 def shut(self: Any, ledger: QueueLedger) -> None:
@@ -77,3 +84,25 @@ def depth_of(queue: Any) -> int:
     """Items waiting, asked on the thread of the queue's loop, where the host's own `qsize()` may run."""
     depth = queue.qsize()
     return max(0, depth) if isinstance(depth, int) else 0
+
+
+def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    ledger.puts += 1
+    depth = len(self._queue)
+    if ledger.band_floor < depth <= ledger.fast_put_max and self._maxsize is ledger.capacity:
+        return
+    if depth - 1 == ledger.fast_put_max and depth > ledger.band_floor and self._maxsize is ledger.capacity:
+        ledger.rise(depth - 1)
+    else:
+        ledger.note_put(item, depth, self._maxsize)
+
+
+def exactly_got(self: Any, item: Any, ledger: QueueLedger) -> None:
+    ledger.countdown -= 1
+    depth = len(self._queue)
+    if ledger.starts:
+        took(ledger, item, depth)
+    if ledger.countdown < 0 or not ledger.fast_get_min <= depth + 1 <= ledger.fast_get_max:
+        ledger.note_get(depth, self._maxsize)
+    elif depth + 1 == ledger.falling_depth:
+        ledger.fall()

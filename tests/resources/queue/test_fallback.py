@@ -8,16 +8,15 @@ from bpexporter import Hub, unwatch, watch
 from bpexporter.resources.fingerprints import fingerprint, is_known
 from bpexporter.resources.queue import instrument as queues
 from bpexporter.resources.queue import originals
-from bpexporter.resources.queue.fallback import calling
+from bpexporter.resources.queue.fallback import REPLACEMENTS
 
 
 @pytest.fixture
 def hub(monkeypatch):
     """A hub on an interpreter whose source is not known."""
     queues.METHODS.uninstall()  # other tests may have left watched queues behind
-    replacements = {**queues.REPLACEMENTS, **calling(queues.ORIGINALS, queues.record_put, queues.record_get)}
+    replacements = {**queues.REPLACEMENTS, **REPLACEMENTS}
     monkeypatch.setattr(queues, "REPLACEMENTS", replacements)
-    monkeypatch.setattr("bpexporter.resources.queue.adopting.KNOWN", False)
     hub = Hub()
     yield hub
     queues.METHODS.uninstall()

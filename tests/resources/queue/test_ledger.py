@@ -294,7 +294,7 @@ def test_a_reading_cannot_be_changed(subject):
 
 
 async def test_every_reading_of_something_watched_is_complete():
-    """Each field of a new queue, limiter and loop is known, but for ratios that there are not yet, and what executors have."""
+    """Each field of a new queue, limiter and loop is known, but for early ratios and what executors alone have."""
     hub = Hub()
     kept = [watch(asyncio.Queue(), "q", hub=hub), watch(asyncio.Semaphore(2), "s", hub=hub)]
     found = hub.snapshot()
