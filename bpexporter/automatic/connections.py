@@ -8,8 +8,9 @@ from types import ModuleType
 
 from bpexporter.automatic.imports import when_imported
 from bpexporter.hub.hub import Hub, registry_of
-from bpexporter.naming.places import Place, join, module_name, plain, written
+from bpexporter.naming.places import Place
 from bpexporter.resources.kinds import STREAM, instrument_of
+from bpexporter.resources.origins import join, module_name, plain, written
 from bpexporter.resources.stream import opening
 from bpexporter.resources.stream.connections import Group
 from bpexporter.watching.watch import watch_automatically

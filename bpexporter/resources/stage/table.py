@@ -79,7 +79,9 @@ class StageTable:
     def _found(self, task: Any, record: TaskRecord | None, name: str | None, since: float) -> TaskRecord | None:
         role = role_of(task, sys._getframe(1))
         if role is None and runs_inner(task):
-            return self.helped(task, since)
+            helped = self.helped(task, since)
+            if helped is not None or not name:
+                return helped
         if name:
             role = Role(name, lasting=True)
         if role is None or (record is not None and record.stage.name == role.name):
