@@ -22,6 +22,9 @@ class Registry(Protocol):
     def note(self, ledger: Any) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
 
+    def bound(self, ledger: Any) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
+
 
 class Entry(Protocol):
     """The name of which a ledger is a member."""
@@ -43,6 +46,8 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    ended_at: float | None
+    """When the object was freed; infinite while it lives."""
     listener: Any
     clock: Callable[[], float]
 
@@ -83,6 +88,11 @@ class Instrument(Protocol[L, R_co]):
     def detach(self, obj: Any) -> None:
         """Take the ledger from `obj`."""
 
+    def replace(self, obj: Any, former: L, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
+        """Give `obj`, whose `former` ledger is retired, another one that begins at zero."""
+        self.detach(obj)
+        return self.attach(obj, bounds=bounds, clock=clock)
+
     def uninstall(self) -> None:
         """Put the originals back: nothing of this kind is watched any more."""
 
@@ -95,11 +105,18 @@ class Instrument(Protocol[L, R_co]):
     def peak(self, ledger: L, now: float) -> float | None:
         """Highest utilisation of the last 60 s; ``None`` where there is none."""
 
+    def end_waits(self, ledger: L, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
+
     def restart(self, ledger: L, now: float) -> None:
         """Count from zero, with the object as it is now."""
 
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
+
+    def attend(self, ledger: L, loop: Any) -> bool:
+        """Look at an object of `loop`, on its thread: what was left may have changed. Whether somebody is held up."""
+        return False
 
     def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R_co]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
