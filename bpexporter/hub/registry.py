@@ -26,7 +26,10 @@ MAX_NAMES = 1_000
 
 
 class Registry:
-    """Names and members. `buckets`, `max_names` and `clock` are those of the hub; `find_loop` watches a member's loop."""
+    """Names and members. `buckets`, `max_names` and `clock` are those of the hub.
+
+    `find_loop` watches the loop of a member.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Registry:
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
+        self.every_loop = False  # each loop that runs is to be watched, whatever it owns
         self._start()
 
     def _start(self) -> None:
@@ -192,7 +196,8 @@ class Registry:
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             known = entry.retired_totals
-            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+            parts = [one for one in (known, totals) if one is not None]
+            entry.retired_totals = merge(instrument.kind, parts) if parts else None
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
         finally:

@@ -14,7 +14,7 @@ BUILT_IN = (int, float)
 def as_number(value: Any) -> int | float | None:
     """`value` as an `int` or `float`, ``None`` where it is none. Runs code of the class of `value`."""
     if type(value) in BUILT_IN:
-        return None if value != value else value  # type: ignore[no-any-return]
+        return None if value != value else value
     try:
         return operator.index(value)
     except TypeError:

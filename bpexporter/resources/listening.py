@@ -16,9 +16,9 @@ that did it, so that `asyncio.current_task()` is that task:
   and then between, at most once in `TOLD_SECONDS` a side. Of a limiter it is a release that is told (as side
   "acquire"), of a stream a write that left something in the buffer (as side "drain").
 
-Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()` of the task that waits, or, of callers
-that waited before their resource was watched, of the future that it awaits (`task._fut_waiter`). What a listener raises
-is swallowed, counted and logged.
+Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()` of the task that waits, or, of one
+that waited before its resource was watched and whose task is not known, of the future that it awaits
+(`task._fut_waiter`). What a listener raises is swallowed, counted and logged.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ class Timer:
         self.beat = beat
 
     def __call__(self) -> None:
+        """The interval is over."""
         self.beat()
 
 

@@ -1,8 +1,9 @@
 """Callers whose wait began in another frame than one that knows this ledger.
 
-They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know no
-ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task, and
-with it the queue. Its end is seen in the same step as its put or get: the coroutine that waits is the one that runs.
+They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know
+no ledger. The token of such a wait is the identity of its task, or where none is found of its future: the
+task itself would hold the queue. Its end is seen in the step of its put or get: the coroutine that waits is the one
+that runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
-from bpexporter.resources.queue.ledger import Adopted, QueueLedger, present
+from bpexporter.resources.queue.ledger import QueueLedger, present
+from bpexporter.resources.queue.waits import Adopted
 
 WAITING_METHODS = ("put", "get")
 
@@ -26,24 +28,18 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
     for waiters, stall in ((queue._putters, ledger.producers), (queue._getters, ledger.idle)):
         for waiter in list(waiters):
             task = task_of(waiter)
-            if not waiter.done() and stall.waiting.keys().isdisjoint(_tokens(waiter, task)):
-                ledger.begin_wait(stall, id(waiter))
-                _follow(ledger, stall, waiter, task)
+            token = id(waiter if task is None else task)
+            if not waiter.done() and token not in stall.waiting:
+                ledger.begin_wait(stall, token)
+                _follow(ledger, stall, waiter, task, token)
 
 
-def _tokens(waiter: Any, task: Any) -> set[object]:
-    """The tokens by which the wait may be known: of a put or get of ours, that of its first future."""
-    coroutine = _innermost(task)
-    first = None if coroutine is None or coroutine.cr_frame is None else coroutine.cr_frame.f_locals.get("first")
-    return {id(waiter), id(task), first if type(first) is int else None}
-
-
-def _follow(ledger: QueueLedger, stall: StallClock, waiter: Any, task: Any) -> None:
+def _follow(ledger: QueueLedger, stall: StallClock, waiter: Any, task: Any, token: int) -> None:
     coroutine = _innermost(task)
     if coroutine is not None:
-        ledger.adopted[id(task)] = Adopted(stall.side, id(waiter), weakref.ref(coroutine))
+        ledger.adopted[id(task)] = Adopted(stall.side, token, weakref.ref(coroutine))
         ledger.look_at_each()
-    waiter.add_done_callback(partial(_stepped, ledger, stall.side, id(task)), context=Context())
+    waiter.add_done_callback(partial(_stepped, ledger, stall.side, id(task), token), context=Context())
 
 
 def task_of(waiter: Any) -> Any:
@@ -79,6 +75,8 @@ def landing(ledger: QueueLedger, stall: StallClock) -> float | None:
         if adopted is None or coroutine is None or not coroutine.cr_running:
             return None
         del ledger.adopted[caller]
+        if adopted.token not in stall.waiting:
+            return None
         waited = ledger.end_wait(stall, adopted.token)
         ledger.lands(stall, waited)
         return waited
@@ -89,26 +87,30 @@ def landing(ledger: QueueLedger, stall: StallClock) -> float | None:
         return None
 
 
-def _stepped(ledger: QueueLedger, side: str, task: int, waiter: Any) -> None:
+def _stepped(ledger: QueueLedger, side: str, task: int, token: int, waiter: Any) -> None:
     """The caller that awaited `waiter` has made its step."""
     try:
         going = present(ledger)
-        if going is not None and id(waiter) in going.stall(side).waiting:
-            _settle(going, going.stall(side), task, waiter)
+        if going is not None and token in going.stall(side).waiting:
+            _settle(going, going.stall(side), task, token, waiter)
+        elif going is not None:
+            going.adopted.pop(task, None)
     except Exception as error:
         faults.swallow(error, "a caller that waited before")
 
 
-def _settle(ledger: QueueLedger, stall: StallClock, task: int, waiter: Any) -> None:
+def _settle(ledger: QueueLedger, stall: StallClock, task: int, token: int, waiter: Any) -> None:
     """It has not landed: it was given up, or refused, or found no place and waits again with another future."""
     queue = ledger.owner() if ledger.owner is not None else None
     successor = None if waiter.cancelled() or queue is None else _successor(queue, stall, task)
     if successor is not None:
-        stall.replace(id(waiter), id(successor))
-        _follow(ledger, stall, successor, task_of(successor))
+        if token == id(waiter):
+            stall.replace(token, id(successor))
+            token = id(successor)
+        _follow(ledger, stall, successor, task_of(successor), token)
         return
     known = ledger.adopted.pop(task, None) is not None
-    waited = ledger.end_wait(stall, id(waiter))
+    waited = ledger.end_wait(stall, token)
     if not known and not waiter.cancelled() and ledger.unsettled(stall):
         ledger.landed(stall, waited)  # driven by no task that could be found: its put or get was not told from others
     elif stall.side == "put":

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bpexporter.primitives.sightings import Counted, Sightings, View
 from bpexporter.primitives.tracers import INDEXED, ByIdentity, InTurn
-from bpexporter.resources.queue.ledger import LIFO, Levels, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import LIFO, Levels
 
 
 def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:

@@ -27,7 +27,7 @@ def end_waits_of_closed_loop(ledger: QueueLedger, queue: Any, now: float, *, ope
         if loop is not None:
             open_loops.add(id(loop))
         return
-    if ended_at is None or loop_ledger.clock is not ledger.clock:
+    if ended_at is None or loop_ledger is None or loop_ledger.clock is not ledger.clock:
         ended_at = ledger.seen_waiting_at  # the last that was seen of it
     for stall in (ledger.producers, ledger.idle):
         stall.end_all(min(now, max((ended_at, *stall.waiting.copy().values()))))

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bpexporter.faults import faults
@@ -16,7 +16,8 @@ from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
-from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import OTHER, Levels
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
@@ -162,10 +163,10 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
         return read(ledger, self.levels(ledger), now)
 
-    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> list[QueueReading]:
+    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> Iterable[QueueReading]:
         """One reading of all of them together, where they are many."""
         if len(ledgers) < MANY:
-            return list(super().read_members(ledgers, clock))
+            return super().read_members(ledgers, clock)
         total, others = QueueSum(ledgers[0].put_waits.bounds), []
         for number, ledger in enumerate(ledgers, 1):
             if not number % GIVE_WAY:
@@ -201,6 +202,12 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         """The totals of a queue that is gone or no longer watched."""
         end_waits_of_closed_loop(ledger, ledger.owner() if ledger.owner is not None else None, now, open_loops=set())
         return read(ledger, None, now)
+
+    def end_waits(self, ledger: QueueLedger, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
+        for stall in (ledger.producers, ledger.idle):
+            stall.end_all(now)
+        ledger.adopted = {}
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""

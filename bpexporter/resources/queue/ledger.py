@@ -1,21 +1,16 @@
-"""The ledger of a queue: what the hot path updates."""
+"""The ledger of a queue: what the hot path updates, and the items that are timed."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
-from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
 from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.limits import NEVER
-from bpexporter.primitives.numbers import as_number
-from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.primitives.sightings import Counted, Sightings
-from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Start, Tracers
-from bpexporter.resources.ledger import MemberLedger
+from bpexporter.resources.queue.levels import FIFO, HEAP, LIFO, OTHER, Levels
+from bpexporter.resources.queue.waits import WaitLedger
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
 ALARM_GETS = 1024
@@ -24,86 +19,20 @@ COUNTDOWN = 256
 # Under this many seconds between two alarms they may be further apart, over it they come nearer.
 ALARM_SECONDS = 0.05
 
-FIFO, LIFO, HEAP, OTHER = range(4)
 TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
 UNKNOWN = -NEVER  # a count of puts that there never was
-NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and when
 NO_STARTS: dict[int, Start] = {}  # of an order whose items are not told by their identity
 
 
-class Levels(NamedTuple):
-    """What is read from the queue itself."""
-
-    depth: int
-    """Items waiting."""
-    maxsize: Any
-    """As the host has set it."""
-    capacity: float | None
-    """The same as a number, 0 or below where nothing is limited; ``None`` where it is not known."""
-    unfinished: int | None
-    """Items put and not yet done; ``None`` where that is not known."""
-    container: Any
-    """What exactly the items that wait lie in; ``None`` where that cannot be looked at."""
-
-
-class Adopted(NamedTuple):
-    """A caller whose wait began in a frame that does not know its ledger."""
-
-    side: str
-    """What it waits to do: "put" or "get"."""
-    token: int
-    """The token of its wait."""
-    coroutine: weakref.ref[Any]
-    """The one that waits; it runs when the wait has ended."""
-
-
-class Observed(NamedTuple):
-    """A stretch in which readings found the level in other bands than where the last put or get has left it."""
-
-    band_since: float
-    """When the stretch began: it is over where another has."""
-    seconds: tuple[float, ...]
-    """Seconds in each band up to the last change that was found."""
-    index: int
-    """The band that was found last."""
-    since: float
-    """When it was first found."""
-
-    def seconds_until(self, now: float) -> list[float]:
-        """Seconds in each band, the present one included."""
-        seconds = list(self.seconds)
-        seconds[self.index] += max(0.0, now - self.since)
-        return seconds
-
-
-class QueueLedger(MemberLedger):
+class QueueLedger(WaitLedger):
     """What is recorded of one queue.
 
-    Before a put the hot path compares the depth with `lower` and `room`, after a get with `lower`, `ceiling` and
-    `alarm`; only where one of them fails is there something to time, and `note_put` or `note_get` is called.
+    Before a put the hot path compares the depth with `band_floor` and `fast_put_max`, before a get with
+    `falling_depth` and `fast_get_max`, and counts `countdown` down; only where one of them fails is there something to
+    time, and `note_put` or `note_get` is called.
     """
 
     __slots__ = (
-        # What kind of queue it is: set when it is attached.
-        "order",  # FIFO, LIFO, HEAP or OTHER
-        "exact",  # it has the standard library's behaviour through and through
-        "fifo",  # exact, and first in, first out
-        "heap",  # exact, and the lowest first
-        "visible",  # its levels can be read from any thread without running its own code
-        # Counts: written by every put, get and refusal.
-        "puts",  # items in
-        "countdown_end",  # `gets` once the countdown is at 0
-        "countdown",  # gets until something is to be looked at; counted down, since small numbers are ready-made
-        "refused_full",  # put_nowait() of a full queue
-        "refused_cancelled",  # blocked puts that were given up
-        "refused_shutdown",  # puts after shutdown()
-        "unaccounted_items",  # puts less gets less depth: items that came or went by other ways
-        # Levels as they were last seen.
-        "depth",  # items waiting, where nothing else tells
-        "capacity",  # the maxsize that the limits below belong to, as the host has set it
-        "capacity_items",  # the same as a number; None where the queue says by itself when it is full
-        "bounds_itself",  # it has a `full()` of its own and no maxsize
-        "cleared",  # the puts at which a level lower than the last one was first seen, and when
         # Limits: the hot path compares the depth with them before its work.
         "band_floor",  # a put that finds fewer has to look
         "fast_put_max",  # a put that finds this many leads one band up, one that finds more has to look
@@ -113,25 +42,9 @@ class QueueLedger(MemberLedger):
         "tracer_floor",  # a tracer item of a stack is out where fewer are left
         "alarm_gets",  # the gets at which a tracer item is out or the peak is to be dated
         # Time: written where a limit fails.
-        "step_time",  # a clock reading that the same step may use again
-        "band",  # the present band
-        "band_since",  # when it was entered
-        "band_seconds",  # seconds in each band, without the present stretch
-        "observed",  # what readings found in the present stretch; None where it is what was recorded
-        "peaks",  # levels of the last minute
         "renewal_interval",  # gets between two looks at the clock
         "renewal_gets",  # the gets at which the next is due
         "renewed_at",  # when the last was
-        # Waits: written where somebody waits.
-        "producers",  # puts that wait
-        "idle",  # gets that wait
-        "put_waits",  # seconds that items waited to get in
-        "get_waits",  # seconds that gets waited
-        "landing_put",  # the puts before one whose wait is not sorted in yet
-        "landing_get",  # the same for gets
-        "adopted",  # callers in frames that do not know this ledger, by the identity of their task
-        "seen_waiting_at",  # when a reading last found somebody waiting in a loop that was open
-        "successor",  # the ledger in which the waits go on, once the queue has another name
         # Tracer items.
         "wants_tracer",  # the next put is timed
         "tracers",  # the items that are timed
@@ -156,35 +69,14 @@ class QueueLedger(MemberLedger):
         self.treat(exact=order != OTHER)
         self.visible = visible
         self.bounds_itself = False
-        self.successor: QueueLedger | None = None
+        self.successor = None
         self.restart(bounds=bounds, levels=levels)
-
-    def treat(self, *, exact: bool) -> None:
-        """Whether the queue has the standard library's behaviour through and through."""
-        self.exact = exact
-        self.fifo = exact and self.order == FIFO
-        self.heap = exact and self.order == HEAP
 
     def restart(self, *, bounds: tuple[float, ...], levels: Levels) -> None:
         """Count from zero, with the queue as it is now."""
         now = self.clock()
-        self.puts = 0
-        self.countdown_end = self.countdown = 0
-        self.refused_full = self.refused_cancelled = self.refused_shutdown = 0
-        self.landing_put = self.landing_get = NEVER
-        self.cleared = NOT_CLEARED
-        self.step_time: float | None = None  # a clock reading that the same step may use again
-        self.depth = levels.depth
-        self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
-        self.adopted: dict[int, Adopted] = {}
-        self.seen_waiting_at = now
-        self.capacity, self.capacity_items = levels.maxsize, levels.capacity
-        self.band_seconds = [0.0] * len(BANDS)
-        self.band_since = now
-        self.observed: Observed | None = None
-        self.band = band_at(bands_of(levels.capacity or 0), levels.depth)
-        self.peaks = PeakWindow()
-        self.put_waits, self.get_waits = Durations(bounds), Durations(bounds)
+        self._restart_levels(levels, now)
+        self._restart_waits(bounds, now)
         self.residence = Durations(bounds)
         self.nonempty_since, self.nonempty_puts = now, 0
         self.sightings: Sightings | Counted | None = None
@@ -195,11 +87,6 @@ class QueueLedger(MemberLedger):
         self.nonempty_puts = 0  # all that wait are known from now on
         self.wants_tracer = True
         self._limit()
-
-    @property
-    def gets(self) -> int:
-        """Items out. They are counted down: an `int` up to 256 is made once, a larger one at each change."""
-        return self.countdown_end - self.countdown
 
     # Recording: called by the instrument, on the thread of the queue's loop -----------------------------
 
@@ -272,10 +159,6 @@ class QueueLedger(MemberLedger):
         """Whether a get that left `depth` items led to nothing that is timed by depth."""
         return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
-    def is_off(self, depth: int, capacity: Any) -> bool:
-        """Whether the level is in another band than the present one, or the capacity another."""
-        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
-
     def place(self, depth: int, capacity: float) -> None:
         """The level may have changed by other ways than put and get."""
         now = self.clock()
@@ -283,12 +166,6 @@ class QueueLedger(MemberLedger):
         self.peaks.add(depth, now)
         self._place(depth, capacity, now)
         self._limit()
-
-    def place_itself(self, depth: float, *, is_full: bool) -> None:
-        """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
-        band = band_at(bands_of(depth if is_full else 0), depth)
-        if band is not self.band:
-            self._enter(band, self.clock())
 
     def _limit(self) -> None:
         """What the hot path compares with, as things are now."""
@@ -301,48 +178,6 @@ class QueueLedger(MemberLedger):
         gets = self.gets
         left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
         self.countdown_end, self.countdown = gets + left, left
-
-    def _place(self, depth: int, capacity: float, now: float) -> None:
-        self.depth = depth
-        band = self.band
-        if capacity is not self.capacity:
-            self.capacity = capacity
-            self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
-            self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
-        elif self.observed is not None or not band.lower <= depth < band.upper:
-            self._enter(band_at(band, depth), now)
-
-    def _enter(self, band: Band, now: float) -> None:
-        observed, self.observed = self.observed, None
-        if observed is not None and observed.band_since == self.band_since:
-            self.band_seconds = list(map(add, self.band_seconds, observed.seconds_until(now)))
-        else:
-            self.band_seconds[self.band.index] += now - self.band_since
-        self.band_since = now
-        self.band = band
-
-    # Read from any thread ---------------------------------------------------------------------------
-
-    def observe(self, depth: float, capacity: float | None, now: float) -> None:
-        """The level found by a reading may be in another band than where the last put or get has left it."""
-        band, since, observed = self.band, self.band_since, self.observed
-        if self.bounds_itself and depth:
-            return
-        if observed is not None and observed.band_since != since:
-            observed = None
-        found = band_at(bands_of(capacity or 0), depth).index
-        if found == (band.index if observed is None else observed.index):
-            return
-        start = Observed(since, (0.0,) * len(BANDS), band.index, since) if observed is None else observed
-        self.observed = Observed(since, tuple(start.seconds_until(now)), found, now)
-
-    def occupancy(self, now: float) -> tuple[float, ...]:
-        """Seconds in each band, the present stretch included."""
-        seconds, present, since, observed = self.band_seconds[:], self.band.index, self.band_since, self.observed
-        if observed is not None and observed.band_since == since:
-            return tuple(map(add, seconds, observed.seconds_until(now)))
-        seconds[present] += max(0.0, now - since)
-        return tuple(seconds)
 
     def nonempty(self) -> float | None:
         """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
@@ -379,10 +214,6 @@ class QueueLedger(MemberLedger):
         self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
         self.wants_tracer = bool(self.adopted)  # while there are such callers each put has to look
 
-    def left_level(self) -> int:
-        """The level that the last put or get has left."""
-        return self.puts - self.gets - self.unaccounted_items if self.exact else self.depth
-
     def _recount(self, depth: int, step: int, now: float) -> None:
         """After a put or get (`step` 1 or -1) left `depth` items: had others come or gone by other ways before?"""
         lost = self.puts - self.gets - depth
@@ -417,54 +248,14 @@ class QueueLedger(MemberLedger):
         for duration in durations:
             self.residence.keep(duration)
 
-    # Waits ------------------------------------------------------------------------------------------
-
-    def stall(self, side: str) -> StallClock:
-        """The clock of the callers of a side: "put" or "get"."""
-        return self.producers if side == "put" else self.idle
-
     def look_at_each(self) -> None:
         """Let each put and get go the long way, where it is seen whether its caller had waited before."""
         self.wants_tracer = True
         self._limit()
 
-    def lands(self, stall: StallClock, waited: float) -> None:
-        """A put or get that had waited is about to be counted."""
-        if stall is self.producers and waited > self.put_waits.brief:
-            self.landing_put = self.puts
-        elif stall is self.idle and waited > self.get_waits.brief:
-            self.landing_get = self.gets
-
-    def landed_put(self, waited: float) -> None:
-        """The item of a put that had waited went in."""
-        self.put_waits.feed(waited)
-        self.landing_put = NEVER
-
-    def landed_get(self, waited: float) -> None:
-        """A get that had waited got its item."""
-        self.get_waits.feed(waited)
-        self.landing_get = NEVER
-
-    def landed(self, stall: StallClock, waited: float) -> None:
-        """A put or get that had waited has ended well."""
-        if stall is self.producers:
-            self.landed_put(waited)
-        else:
-            self.landed_get(waited)
-
-    def unsettled(self, stall: StallClock) -> bool:
-        """Whether there were more puts, or gets, than waits of them."""
-        if stall is self.producers:
-            return self.put_waits.fed() < self.puts
-        return self.get_waits.fed() < self.gets
-
-    def go_on_from(self, ledger: QueueLedger, now: float) -> None:
+    def go_on_from(self, ledger: WaitLedger, now: float) -> None:
         """The callers that wait in the queue's former `ledger` wait here from now on."""
-        others_now = ledger.clock()
-        self.producers.take_over(ledger.producers, now, others_now=others_now)
-        self.idle.take_over(ledger.idle, now, others_now=others_now)
-        self.adopted = {**ledger.adopted}
-        ledger.successor = self
+        self.take_over(ledger, now)
         if self.adopted:
             self.look_at_each()
 

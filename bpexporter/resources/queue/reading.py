@@ -12,7 +12,8 @@ from bpexporter.primitives.numbers import share
 from bpexporter.primitives.peaks import PEAK_WINDOW
 from bpexporter.primitives.stall_clock import Waiting
 from bpexporter.resources.queue.ages import oldest_age
-from bpexporter.resources.queue.ledger import Levels, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import Levels
 from bpexporter.resources.queue.metrics import QueueReading
 
 GONE: dict[str, object] = {

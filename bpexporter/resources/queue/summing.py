@@ -16,7 +16,8 @@ from bpexporter.primitives.numbers import share
 from bpexporter.primitives.peaks import PEAK_WINDOW
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.queue.ages import known_age, oldest_age
-from bpexporter.resources.queue.ledger import Levels, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import Levels
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.reading import landed_gets, landed_puts, left_before, residence_of
 
@@ -144,7 +145,7 @@ class QueueSum:
             self.depth += depth
             self._add_age(ledger, levels, now)
 
-    def _add_ratios(self, ledger: QueueLedger, depth: float, capacity: float, now: float) -> None:
+    def _add_ratios(self, ledger: QueueLedger, depth: Any, capacity: float, now: float) -> None:
         peak = depth
         peaks = ledger.peaks.levels
         if peaks:

@@ -69,7 +69,7 @@ async def test_it_is_one_wait_with_one_token(side):
 
 
 @pytest.mark.parametrize("side", SIDES)
-async def test_callers_that_waited_before_are_known_by_their_future(side):
+async def test_callers_that_waited_before_are_known_by_their_task_too(side):
     """They keep apart from those that came later, however often both are overtaken."""
     queue = made(side)
     before = asyncio.create_task(call(queue, side))
@@ -79,7 +79,7 @@ async def test_callers_that_waited_before_are_known_by_their_future(side):
     after = asyncio.create_task(call(queue, side))
     for _ in range(4):
         await overtaken(queue, side)
-        assert tokens(queue, side) == {id(before._fut_waiter), id(after)}
+        assert tokens(queue, side) == {id(before), id(after)}
     await ended(queue, side, before, after)
     await asyncio.sleep(0)
     assert not ledger_of(queue).adopted
