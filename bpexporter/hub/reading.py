@@ -69,12 +69,21 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
             time.sleep(0)
         totals, members = registry.parts(entry)
         known = [] if totals is None else [totals]
-        found = members[0].instrument.read_members(members, registry.clock) if members else []
+        sorts = _by_instrument(members).items()
+        found = (one for instrument, ledgers in sorts for one in instrument.read_members(ledgers, registry.clock))
         merged = merge_all(kind, chain(known, found))
         if merged is not None:
             reading = _with_peaks(entry, merged, registry.clock())
             readings[entry.name] = _as_shown(entry, kind, reading)
     return readings
+
+
+def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
+    """The members of one name by what reads them: a lock and a semaphore may share one."""
+    sorts: dict[Any, list[Any]] = {}
+    for ledger in members:
+        sorts.setdefault(ledger.instrument, []).append(ledger)
+    return sorts
 
 
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:

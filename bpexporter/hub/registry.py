@@ -43,6 +43,7 @@ class Registry:
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
+        self.every_loop = False  # each loop that runs is to be watched, whatever it owns
         self._start()
 
     def _start(self) -> None:
@@ -195,7 +196,8 @@ class Registry:
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             known = entry.retired_totals
-            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+            parts = [one for one in (known, totals) if one is not None]
+            entry.retired_totals = merge(instrument.kind, parts) if parts else None
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
         finally:

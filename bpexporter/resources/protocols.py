@@ -46,6 +46,8 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    ended_at: float | None
+    """When the object was freed; infinite while it lives."""
     listener: Any
     clock: Callable[[], float]
 
@@ -102,6 +104,9 @@ class Instrument(Protocol[L, R_co]):
 
     def peak(self, ledger: L, now: float) -> float | None:
         """Highest utilisation of the last 60 s; ``None`` where there is none."""
+
+    def end_waits(self, ledger: L, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
 
     def restart(self, ledger: L, now: float) -> None:
         """Count from zero, with the object as it is now."""

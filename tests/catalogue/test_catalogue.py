@@ -63,6 +63,7 @@ backpressure_stream_tcp_limited_seconds_total      counter    stream,cause    su
 backpressure_limiter_members                       gauge      limiter         sum
 backpressure_limiter_capacity_permits              gauge      limiter         sum
 backpressure_limiter_in_use_permits                gauge      limiter         sum
+backpressure_limiter_waiting_work_items            gauge      limiter         sum
 backpressure_limiter_utilization_ratio             gauge      limiter         max
 backpressure_limiter_peak_utilization_ratio        gauge      limiter         max
 backpressure_limiter_acquire_wait_seconds          histogram  limiter         sum
