@@ -53,25 +53,30 @@ class Settling:
                 faults.swallow(error, "a task")
 
     def _visit(self, task: Any, now: float, present: Present) -> None:
-        record = self.table.records.get(id(task))
+        record = self.table.records.get(id(task)) or self._found(task, now, present)
         if record is None:
-            if runs_inner(task):
-                if present.of(task) is not None:
-                    self.table.helped(task, now)
-                return
-            role = role_of(task, None)
-            if role is None or not role.lasting or role.name not in self.table.stages:
-                return
-            record = self.table.begin(task, role, now)
+            return
         if present.for_record(record, task) is None:
             what = awaited_by(task)
             if what:
                 record.stage.awaited(what)
 
+    def _found(self, task: Any, now: float, present: Present) -> TaskRecord | None:
+        """A record of a task that waits for what is watched, or works for a stage that is known."""
+        waits = present.of(task)
+        if runs_inner(task):
+            return None if waits is None else self.table.helped(task, waits[1])
+        role = role_of(task, None)
+        if role is None or (waits is None and not (role.lasting and role.name in self.table.stages)):
+            return None
+        if waits is None:
+            return self.table.begin(task, role, now)
+        record = self.table.begin(task, role, waits[1])
+        record.used(waits[0], waits[1])
+        record.stage.seen(waits[0])
+        return record
+
     def _settle(self, now: float, present: Present) -> None:
-        while self.table.ended:
-            record = self.table.ended.popleft()
-            record.settle(record.last, self.table.links)
         for stage in self.table.stages.values():
             for totals in (stage, *stage.crews.values()):
                 totals.tasks = 0
@@ -81,6 +86,9 @@ class Settling:
                 self.table.end(record)
             else:
                 self._settle_live(record, task, now, present)
+        while self.table.ended:
+            record = self.table.ended.popleft()
+            record.settle(record.last, self.table.links)
 
     def _settle_live(self, record: TaskRecord, task: Any, now: float, present: Present) -> None:
         record.last = max(record.last, now)
