@@ -1,6 +1,6 @@
 """Pipelines drawn at random whose culprit follows from their figures, and how often the verdict names it.
 
-``python tests/support/random_pipelines.py 400`` draws so many and prints the rates.
+``python tests/support/random_pipelines.py 400 7`` draws so many with this seed and prints the rates.
 """
 
 import asyncio
@@ -157,4 +157,4 @@ def measure(draws: int, seed: int = 7) -> None:
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1]))
+    measure(*map(int, sys.argv[1:]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bpexporter.faults import faults
-from bpexporter.resources.stage.metrics import Link, StageReading
+from bpexporter.resources.stage.metrics import RUNNING, Link, StageReading
 from bpexporter.resources.stage.naming import awaited_by, role_of, runs_inner
 from bpexporter.resources.stage.present import Present
 from bpexporter.resources.stage.records import TaskRecord
@@ -37,6 +38,7 @@ class Settling:
             living = [record.task() for record in list(self.table.records.copy().values())]
             known = {task.get_loop() for task in living if task is not None}
             self._walk(now, present, tasks_of({*loops, *known}))
+            self._look_who_runs({*loops, *known})
         self._settle(now, present)
         if walks:
             self._look_for_skew()
@@ -51,6 +53,14 @@ class Settling:
                 self._visit(task, now, present)
             except Exception as error:
                 faults.swallow(error, "a task")
+
+    def _look_who_runs(self, loops: Iterable[Any]) -> None:
+        """Whose step it is. A thread that looks gets its turn in the middle of a long step alone, of 5 ms and more."""
+        for loop in loops:
+            task = asyncio.current_task(loop)
+            record = self.table.records.get(id(task)) if task is not None else None
+            if record is not None and record.task() is task:
+                record.stage.awaited(RUNNING)
 
     def _visit(self, task: Any, now: float, present: Present) -> None:
         record = self.table.records.get(id(task)) or self._found(task, now, present)
