@@ -52,6 +52,8 @@ class Pipeline:
         """The bottleneck; empty where there is none, and ``?`` where it is a near thing."""
         every = [*self.steps, *([self.branch] if self.branch else [])]
         slowest = min(every, key=lambda step: step.capacity)
+        if not slowest.capacity:
+            return self.name(every.index(slowest))
         others = [step.capacity for step in every if step is not slowest]
         ratio = slowest.capacity / min([self.rate, *others])
         if slowest.capacity > self.rate:
