@@ -62,7 +62,7 @@ class Settling:
             role = role_of(task, None)
             if role is None or not role.lasting or role.name not in self.table.stages:
                 return
-            record = self.table.begin(task, role, now, by_hand=False)
+            record = self.table.begin(task, role, now)
         if present.for_record(record, task) is None:
             what = awaited_by(task)
             if what:
@@ -71,7 +71,7 @@ class Settling:
     def _settle(self, now: float, present: Present) -> None:
         while self.table.ended:
             record = self.table.ended.popleft()
-            record.settle(record.last)
+            record.settle(record.last, self.table.links)
         for stage in self.table.stages.values():
             for totals in (stage, *stage.crews.values()):
                 totals.tasks = 0
@@ -86,11 +86,11 @@ class Settling:
         record.last = max(record.last, now)
         found = present.for_record(record, task)
         if found is None:
-            record.settle(now)
+            record.settle(now, self.table.links)
             record.until = max(record.until, now)
         else:
             link, since = found
-            record.settle(now, (link, max(0.0, now - max(since, record.until))))
+            record.settle(now, self.table.links, (link, max(0.0, now - max(since, record.until))))
         record.stage.tasks += 1
         crew = record.stage.crew_of(record.links)
         if crew is not None:
