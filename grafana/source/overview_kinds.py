@@ -267,7 +267,7 @@ def processes() -> list[Panel]:
             "Pressure in the worst process",
             [
                 Query(
-                    f"topk(20, max by (kind, resource) ({{itself.worst_process_pressure_ratio}}))",
+                    worst("max by (job, kind, resource) ({itself.worst_process_pressure_ratio})"),
                     "{{kind}} {{resource}}",
                 )
             ],
