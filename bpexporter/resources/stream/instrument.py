@@ -140,16 +140,24 @@ class StreamInstrument(Instrument[Any, StreamReading]):
 
     def detach(self, obj: Any) -> None:
         """Take the ledger from the connection of `obj`."""
-        ledger = held(obj) or _ledgers.get(id(self.owner_of(obj)))
         if isinstance(obj, Group):
             obj.close()
+            return
+        ledger = held(obj) or _ledgers.get(id(self.owner_of(obj)))
         if isinstance(ledger, StreamLedger):
             self._forget(ledger)
-            writer = ledger.writer() if ledger.writer is not None else None
-            transport = transport_at(self.owner_of(obj))
-            for one in (obj, writer, transport, transport_of(writer or obj)):
-                if held(one) is ledger:
-                    object.__delattr__(one, ATTRIBUTE)
+            self._clear(ledger)
+
+    def _clear(self, ledger: StreamLedger) -> None:
+        """Take the ledger from the writer and the transports that hold it."""
+        writer = ledger.writer() if ledger.writer is not None else None
+        owner = ledger.owner() if ledger.owner is not None else None
+        holders = [] if writer is None else [writer, transport_of(writer)]
+        if owner is not None and ledger.by_transport:
+            holders += [transport_at(owner), highest(transport_at(owner))]
+        for one in holders:
+            if held(one) is ledger:
+                object.__delattr__(one, ATTRIBUTE)
 
     def _forget(self, ledger: StreamLedger) -> None:
         for key in ledger.protocols:
@@ -250,6 +258,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         if isinstance(ledger, Group):
             return connections.NOTHING
         self._forget(ledger)
+        self._clear(ledger)
         ledger.resume()
         ledger.give_up(now)
         self.last_word(ledger)
