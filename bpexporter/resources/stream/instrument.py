@@ -116,6 +116,13 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         pauses.follow(protocol, ledger)
         ledger.protocols += (id(protocol),)
 
+    def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
+        """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
+        protocol = protocols_of(transport)[-1]
+        ledger.protocol = id(protocol)
+        if pauses.can_be_followed(protocol):
+            self._follow(ledger, protocol)
+
     def _place(self, ledger: StreamLedger, transport: Any) -> None:
         """Let writes to `transport`, the one that the application knows, find the ledger."""
         ledger.by_transport = transports.is_counted(transport)
@@ -130,7 +137,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
                 ledger.pause()
             return
         if not ledger.lost:
-            ledger.protocol = id(protocols_of(transport)[-1])
+            self._follow_transport(ledger, transport)
             ledger.kernel = ledger.kernel_first = asked(socket_of(transport))
         level = look(transport, transports.above(ledger))
         if level is not None:
