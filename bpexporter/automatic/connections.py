@@ -6,10 +6,11 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from bpexporter.automatic.imports import when_imported
 from bpexporter.hub.hub import Hub, registry_of
-from bpexporter.naming.places import Place, join, module_name, plain, written
+from bpexporter.naming.places import Place
+from bpexporter.primitives.imports import forget, when_imported
 from bpexporter.resources.kinds import STREAM, instrument_of
+from bpexporter.resources.origins import join, module_name, plain, written
 from bpexporter.resources.stream import opening
 from bpexporter.resources.stream.connections import Group
 from bpexporter.watching.watch import watch_automatically
@@ -40,6 +41,12 @@ def know_connections(choosing: Choosing) -> None:
 
     opening.install(grouping)
     when_imported("uvloop", _hook_uvloop)
+
+
+def forget_connections() -> None:
+    """Know of no further connection."""
+    forget("uvloop", _hook_uvloop)
+    opening.uninstall()
 
 
 def _hook_uvloop(uvloop: ModuleType) -> None:

@@ -15,16 +15,15 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from bpexporter.automatic import imports
-from bpexporter.automatic.connections import know_connections
+from bpexporter.automatic.connections import forget_connections, know_connections
 from bpexporter.automatic.filters import Patterns, Settings, settings
 from bpexporter.faults import faults
-from bpexporter.hub.hub import Hub
+from bpexporter.hub.hub import Hub, registry_of
+from bpexporter.hub.loops import want_every_loop
 from bpexporter.naming import places as auto_places
 from bpexporter.naming.places import Place, place_of, place_of_writer
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources import kinds
-from bpexporter.resources.stream import opening
 from bpexporter.watching.watch import unwatch, unwatch_all, watch_automatically
 
 # Whose constructors are replaced, and how the place of such an object is found.
@@ -69,6 +68,7 @@ def install(
     with _lock:
         _now = chosen
         _wanted.clear()
+        want_every_loop(registry_of(chosen.hub))
         for kind in PLACES:
             _hook(kind)
         know_connections(_chosen)
@@ -87,8 +87,8 @@ def uninstall() -> None:
                 kind.__init__ = original  # type: ignore[misc]
             del _replaced[kind]
         auto_places.forget()
-        imports.forget()
-        opening.uninstall()
+        want_every_loop(None)
+        forget_connections()
     unwatch_all()
 
 

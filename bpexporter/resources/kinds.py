@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
     STREAM: Kind(
         (asyncio.StreamWriter, asyncio.WriteTransport), "bpexporter.resources.stream.instrument", "StreamInstrument"
     ),
-    LIMITER: Kind((asyncio.Semaphore,), "bpexporter.resources.limiter.instrument", "LimiterInstrument"),
+    LIMITER: Kind((asyncio.Semaphore,), "bpexporter.resources.limiter.instrument", "SemaphoreInstrument"),
     LOOP: Kind((asyncio.AbstractEventLoop,), "bpexporter.resources.loop.instrument", "LoopInstrument"),
 }
 RESOURCES = tuple(KINDS)

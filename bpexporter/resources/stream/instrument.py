@@ -48,6 +48,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     """Watches connections: by an `asyncio.StreamWriter`, by a transport, or each that is made."""
 
     kind = "stream"
+    clocks = (("drain", "blocked"),)
 
     def ledger_of(self, obj: Any) -> StreamLedger | None:
         """The ledger of the connection of `obj`, ``None`` where it is not watched."""

@@ -8,9 +8,11 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from bpexporter.resources.patching import guarded
+from bpexporter.faults import faults
 
-_waiting: dict[str, Callable[[ModuleType], None]] = {}
+Then = Callable[[ModuleType], None]
+
+_waiting: dict[str, list[Then]] = {}
 
 
 class Finder:
@@ -23,7 +25,7 @@ class Finder:
         for finder in list(sys.meta_path):
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
-                guarded(_tell, spec, name)
+                _call(_tell, spec, name)
                 return spec
         return None
 
@@ -38,26 +40,36 @@ def _tell(spec: ModuleSpec, name: str) -> None:
     def exec_module(module: ModuleType) -> None:
         del loader.exec_module  # what follows is the loader's own again
         load(module)
-        then = _waiting.pop(name, None)
-        if then is not None:
-            guarded(then, module)
+        for then in _waiting.pop(name, ()):
+            _call(then, module)
 
     loader.exec_module = exec_module
 
 
-def when_imported(name: str, then: Callable[[ModuleType], None]) -> None:
+def _call(function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except Exception as error:
+        faults.swallow(error, "a module that was imported")
+
+
+def when_imported(name: str, then: Then) -> None:
     """Call `then` with the module `name`: now where it is imported already, else right after it is."""
     module = sys.modules.get(name)
     if module is not None:
         then(module)
         return
-    _waiting[name] = then
+    waiting = _waiting.setdefault(name, [])
+    if then not in waiting:
+        waiting.append(then)
     if _finder not in sys.meta_path:
         sys.meta_path.insert(0, _finder)
 
 
-def forget() -> None:
-    """Wait for no module any more."""
-    _waiting.clear()
-    if _finder in sys.meta_path:
+def forget(name: str, then: Then) -> None:
+    """Do not call `then` for the module `name` any more."""
+    waiting = [one for one in _waiting.pop(name, ()) if one != then]
+    if waiting:
+        _waiting[name] = waiting
+    if not _waiting and _finder in sys.meta_path:
         sys.meta_path.remove(_finder)
