@@ -48,12 +48,14 @@ async def flood(scope, receive, send) -> None:
 
 
 def uvicorn(http="httptools", loop="asyncio") -> None:
+    """Serve with uvicorn."""
     import uvicorn
 
     uvicorn.run(flood, port=PORT, http=http, loop=loop, lifespan="off", log_level="critical")
 
 
 def hypercorn() -> None:
+    """Serve with hypercorn."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
@@ -63,6 +65,7 @@ def hypercorn() -> None:
 
 
 def aiohttp() -> None:
+    """Serve with aiohttp."""
     from aiohttp import web
 
     async def answer(request):
@@ -77,6 +80,7 @@ def aiohttp() -> None:
 
 
 def websockets() -> None:
+    """Serve with websockets."""
     from websockets.asyncio.server import serve
 
     async def handler(connection) -> None:
@@ -91,6 +95,7 @@ def websockets() -> None:
 
 
 def sanic() -> None:
+    """Serve with sanic."""
     from sanic import Sanic
 
     app = Sanic("Slow")
@@ -105,6 +110,7 @@ def sanic() -> None:
 
 
 def asyncssh() -> None:
+    """Serve with asyncssh."""
     import asyncssh
 
     async def talk(process) -> None:
