@@ -2,7 +2,7 @@
 
 They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know
 no ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task,
-and with it the queue. Its end is seen in the same step as its put or get: the coroutine that waits is the one that runs.
+and with it the queue. Its end is seen in the step of its put or get: the coroutine that waits is the one that runs.
 """
 
 from __future__ import annotations
