@@ -7,31 +7,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bpexporter.hub import process as _process
 from bpexporter.hub.hub import Hub, default_hub
 from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
-from bpexporter.settings import VERSION
+from bpexporter.settings import VERSION, from_environment
 from bpexporter.watching.watch import snapshot, unwatch, watch
 
 if TYPE_CHECKING:
     from bpexporter.analysis.triggers import Stall, Trigger, on_stall
     from bpexporter.automatic.install import install, uninstall
     from bpexporter.export.collector import Collector
+    from bpexporter.publishing.publisher import Publisher, publish
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
+    from bpexporter.watching.stages import stage
 
 __version__ = VERSION
 __all__ = [
     "Collector",
+    "CulpritReading",
     "Exporter",
     "Hub",
     "LimiterReading",
     "LoopReading",
+    "Publisher",
     "QueueReading",
     "Snapshot",
+    "StageReading",
     "Stall",
     "StreamReading",
     "Trigger",
@@ -39,7 +47,9 @@ __all__ = [
     "install",
     "mount",
     "on_stall",
+    "publish",
     "snapshot",
+    "stage",
     "start",
     "uninstall",
     "unwatch",
@@ -51,9 +61,11 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("install", "uninstall"), "automatic.install"),
     **dict.fromkeys(("Stall", "Trigger", "on_stall"), "analysis.triggers"),
+    **dict.fromkeys(("Publisher", "publish"), "publishing.publisher"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
     "Collector": "export.collector",
+    "stage": "watching.stages",
 }
 
 
@@ -67,5 +79,21 @@ if not TYPE_CHECKING:  # a type checker is to complain of a name that is not the
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
+def _judging() -> Any:
+    """A judge of successive readings. The hub, which lies below, asks for one at its first reading."""
+    from bpexporter.analysis.judging import Judging
+
+    return Judging()
+
+
+_process.judging = _judging
+
+
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
+
+
+if from_environment("dir"):
+    from bpexporter.publishing.publisher import publish_as_told
+
+    publish_as_told(from_environment("dir"))

@@ -30,9 +30,20 @@ class Faults:
         if os.environ.get("BPEXPORTER_RAISE") == "1":
             raise error
         key = f"{where}: {type(error).__name__}"
-        if key not in self._seen and len(self._seen) < 100:
-            self._seen.add(key)
+        if self._is_new(key):
             self.warn("bpexporter could not record (%s): %r", where, error)
+
+    def tell(self, key: str, text: str, *values: object) -> None:
+        """Count what is no error of ours: a full disk, a strange file. The first with this `key` is logged."""
+        self.count += 1
+        if self._is_new(key):
+            self.warn(text, *values)
+
+    def _is_new(self, key: str) -> bool:
+        if key in self._seen or len(self._seen) >= 100:
+            return False
+        self._seen.add(key)
+        return True
 
     def warn(self, text: str, *values: object) -> None:
         """Write a line to the log; a filter or a handler of the application's that raises is only counted."""

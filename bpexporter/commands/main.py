@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.commands.run import port, run_under_watch, split, word_run
-from bpexporter.commands.top.command import word_top
+from bpexporter.commands import run
+from bpexporter.commands.words import port
 from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
 
 ASSETS = "Write dashboards, alert rules, and files for Prometheus, Grafana, Docker and Kubernetes into a folder"
+DIAGNOSE = "Say what is slow in a program, and whose fault it is"
 DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
 
@@ -34,9 +35,9 @@ def seconds(text: str) -> float:
 
 def run_demo(options: argparse.Namespace) -> int:
     """The demo: a pipeline that backs up and recovers, with its metrics served."""
-    from bpexporter.commands.demo.pipeline import run
+    from bpexporter.commands.demo.pipeline import run as run_pipeline
 
-    return run(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
+    return run_pipeline(host=options.host, port=options.port, seconds=options.seconds, cycle=options.cycle)
 
 
 def table_row(metric: Metric) -> str:
@@ -71,6 +72,26 @@ def run_assets(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_diagnose(options: argparse.Namespace) -> int:
+    """Say what is slow, and whose fault it is."""
+    from bpexporter.commands.diagnose import run
+
+    return run(options)
+
+
+def word_diagnose(commands: Any) -> None:
+    """Add the command `diagnose` to the words of the command line."""
+    details = f"{DIAGNOSE}: two readings are compared. Exit code 0: healthy; 1: backpressure; 2: could not tell."
+    words = commands.add_parser("diagnose", help=DIAGNOSE, description=details)
+    source = words.add_mutually_exclusive_group()
+    home = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/metrics"
+    source.add_argument("url", nargs="?", metavar="URL", help=f"of an exporter or a sidecar (default: {home})")
+    source.add_argument("--dir", metavar="DIR", type=Path, help="the folder to which programs publish, the dead too")
+    words.add_argument("--seconds", type=seconds, default=10.0, help="between the readings (default: %(default)g)")
+    words.add_argument("--json", action="store_true", help="for programs")
+    words.set_defaults(call=run_diagnose)
+
+
 def word_assets(commands: Any) -> None:
     """Add the command `assets` to the words of the command line."""
     assets = commands.add_parser("assets", help=ASSETS, description=f"{ASSETS}, out of the installed package.")
@@ -81,6 +102,9 @@ def word_assets(commands: Any) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The words of the command line."""
+    from bpexporter.commands.sidecar import word_sidecar
+    from bpexporter.commands.top.command import word_top
+
     top = argparse.ArgumentParser(prog="bpexporter", description="Backpressure metrics for asyncio programs.")
     top.add_argument("--version", action="version", version=f"bpexporter {VERSION}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -97,18 +121,34 @@ def parser() -> argparse.ArgumentParser:
         "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
-    word_run(commands)
+    run.word_run(commands)
+    word_sidecar(commands)
+    word_diagnose(commands)
     word_assets(commands)
     word_top(commands)
     return top
 
 
+def leave_alone() -> None:
+    """Commands of ours are no programs to be watched, also where BPEXPORTER_DIR is set."""
+    publisher = sys.modules.get("bpexporter.publishing.publisher")
+    installed = sys.modules.get("bpexporter.automatic.install")
+    if publisher is not None:
+        publisher.stop_publishing()
+    if installed is not None:
+        installed.uninstall()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    own, program = split(sys.argv[1:] if arguments is None else arguments)
+    own, program = run.split(sys.argv[1:] if arguments is None else arguments)
+    if own[:1] == ["run"]:
+        options, unknown = run.parser().parse_known_args(own[1:])
+        if unknown:
+            options.fail(f"unrecognized arguments: {' '.join(unknown)}")
+        return run.run_under_watch(options, program)
     options = parser().parse_args(own)
-    if options.command == "run":
-        return run_under_watch(options, program)
+    leave_alone()
     try:
         code = int(options.call(options))
         sys.stdout.flush()

@@ -1,5 +1,6 @@
 """``bpexporter run``: a program as it is, with all that it makes watched.
 
+The program keeps the process and publishes; a process of ours, begun before the program is loaded, serves.
 Exit codes: those of the program; 1 where its metrics cannot be served, 2 where the words of the call, or the
 environment, are off.
 """
@@ -10,31 +11,48 @@ import argparse
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VARIABLES, from_environment
+from bpexporter.commands.wishes import Settings
+from bpexporter.commands.words import chosen, port, say, text
+from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
-USAGE = "bpexporter run [options] script.py [arguments]\n       bpexporter run [options] -m module [arguments]"
+USAGE = (
+    "bpexporter run [options] script.py [arguments]\n"
+    "       bpexporter run [options] -m module [arguments]\n"
+    "       bpexporter run [options] command [arguments]"
+)
 RUN = "Run a program with everything that it makes watched, and its metrics served"
 DETAILS = (
-    f"{RUN}. The program needs no change. Options come before the program; what comes after is the program's. "
-    "BPEXPORTER_HOST, BPEXPORTER_PORT, BPEXPORTER_ALLOW and BPEXPORTER_DENY in the environment do what the options do."
+    f"{RUN}.\nThe program needs no change. It runs in this process, and a detached process of ours serves.\n"
+    "Python processes that the program starts are shown too, under the same address.\n"
+    "Options come before the program; what comes after is the program's."
 )
+EXAMPLES = """\
+examples:
+  bpexporter run app.py --its own --options
+  bpexporter run -m uvicorn app:app --workers 4
+  bpexporter run uvicorn app:app --workers 4        a command of this Python's environment
+  bpexporter run --allow 'myapp' --deny 'myapp.tests,*:cache' -m myapp
 
+PATTERN is one or several with commas between, as of a shell (* ? [ab]): a module, a package (which stands for all
+its modules), or a name, such as app.main:jobs or Crawler.*. With --allow only what fits is watched; what fits --deny
+is not. An option may be given again.
 
-def port(text: str) -> int:
-    """`text` as a port, for argparse."""
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 65535, not {text}")
-    return value
-
-
-def host(text: str) -> str:
-    """`text` as a host, for argparse."""
-    return text
+environment: BPEXPORTER_HOST, BPEXPORTER_PORT, BPEXPORTER_ALLOW and BPEXPORTER_DENY do what the options do. With
+BPEXPORTER_DIR the program publishes in that folder, for a sidecar to serve, and serves nothing itself.
+"""
+TEXTS: dict[str, Any] = {
+    "description": DETAILS,
+    "usage": USAGE,
+    "epilog": EXAMPLES,
+    "formatter_class": partial(argparse.RawDescriptionHelpFormatter, width=110),  # else it loads shutil to ask
+    "allow_abbrev": False,
+}
+FLAGS = ("--strict-port", "--in-process", "--no-children", "-h", "--help")
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -45,31 +63,34 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
     while at < len(words) and words[at].startswith("-") and words[at] != "-" and not words[at].startswith("-m"):
         if words[at] == "--":
             return list(words[:at]), list(words[at + 1 :])
-        at += 1 if "=" in words[at] or words[at] in ("-h", "--help") else 2
+        at += 1 if "=" in words[at] or words[at] in FLAGS else 2
     return list(words[:at]), list(words[at:])
 
 
 def word_run(commands: Any) -> None:
     """Add the command to the words of the command line."""
-    run = commands.add_parser("run", help=RUN, description=DETAILS, usage=USAGE)
+    fill(commands.add_parser("run", help=RUN, **TEXTS))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The words of `run` alone: a program under it is not to find loaded what other commands need."""
+    alone = argparse.ArgumentParser(prog="bpexporter run", **TEXTS)
+    fill(alone)
+    return alone
+
+
+def fill(run: argparse.ArgumentParser) -> None:
+    """Give the parser of `run` its options."""
     run.add_argument("--host", help=f"address to listen on (default: {DEFAULT_HOST})")
-    run.add_argument("--port", type=port, help=f"port, 0 for any (default: {DEFAULT_PORT})")
+    run.add_argument("--port", type=port, help=f"port, 0 for any (default: {DEFAULT_PORT}; another where it is taken)")
+    run.add_argument("--strict-port", action="store_true", help="where the port is taken, end with exit code 1")
     run.add_argument("--allow", action="append", metavar="PATTERN", help="watch only these modules or names")
     run.add_argument("--deny", action="append", metavar="PATTERN", help="do not watch these modules or names")
+    run.add_argument("--no-children", action="store_true", help="leave Python processes that the program starts alone")
+    run.add_argument(
+        "--in-process", action="store_true", help="serve on a thread of the program, which then loads aiohttp"
+    )
     run.set_defaults(call=None, fail=run.error)
-
-
-def chosen(options: argparse.Namespace, setting: str, read: Callable[[str], Any], default: Any) -> Any:
-    """The option, else what the environment says, else `default`."""
-    given, text = getattr(options, setting), from_environment(setting)
-    if given is not None or not text:
-        return default if given is None else given
-    try:
-        return read(text)
-    except argparse.ArgumentTypeError as error:
-        options.fail(f"{VARIABLES[setting]}: {error}")
-    except ValueError:
-        options.fail(f"{VARIABLES[setting]}: invalid {setting} value: {text!r}")
 
 
 def patterns(given: list[str] | None) -> str | None:
@@ -91,34 +112,39 @@ def passing_over_the_first() -> Iterator[None]:
 def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
     """Run `program`; it ends as it does alone. The exit code, where it just returns."""
     with passing_over_the_first():
-        from bpexporter.automatic.install import install
         from bpexporter.automatic.programs import prepared
-        from bpexporter.server.endpoint import AddressError, start
+        from bpexporter.automatic.resolving import Foreign, resolved
+        from bpexporter.commands.serving import CannotServe, begin, execute
 
-    if not program or program == ["-m"]:
-        options.fail("a script, or -m and a module, is needed")
-    address = chosen(options, "host", host, DEFAULT_HOST), chosen(options, "port", port, DEFAULT_PORT)
+        if not program or program == ["-m"]:
+            options.fail("a script, or -m and a module, is needed; or a command")
+        settings, words = settings_of(options), resolved(program)
     try:
-        run = prepared(program)
+        run = partial(execute, words) if isinstance(words, Foreign) else prepared(words)
     except OSError as error:
         options.fail(f"can't open file {str(Path(program[0]).absolute())!r}: [Errno {error.errno}] {error.strerror}")
     try:
-        exporter = start(*address)
-    except AddressError as error:
-        options.fail(str(error))
-    except OSError as error:
-        return say(str(error), 1)
-    install(allow=patterns(options.allow), deny=patterns(options.deny))
-    say(f"the metrics of this program are at {exporter.url}", 0)
+        with passing_over_the_first():
+            begin(settings)
+    except CannotServe as error:
+        if error.wrong_words:
+            options.fail(str(error))
+        say(str(error))
+        return 1
     # Python tells a program that forks of threads: they are ours.
     warnings.filterwarnings("ignore", r"This process .*multi-threaded, use of fork", DeprecationWarning)
     run()
     return 0
 
 
-def say(line: str, code: int) -> int:
-    """`line` on stderr, where there is one; `code`."""
-    with contextlib.suppress(OSError, ValueError):
-        if sys.stderr is not None:  # else print() takes stdout, which is the program's
-            print(f"bpexporter: {line}", file=sys.stderr, flush=True)
-    return code
+def settings_of(options: argparse.Namespace) -> Settings:
+    """What the words of the call, and the environment, say; words that make no sense end the process."""
+    return Settings(
+        host=chosen(options, "host", text, DEFAULT_HOST),
+        port=chosen(options, "port", port, DEFAULT_PORT),
+        strict_port=options.strict_port,
+        in_process=options.in_process,
+        children=not options.no_children,
+        allow=patterns(options.allow),
+        deny=patterns(options.deny),
+    )

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 from prometheus_client.utils import floatToGoString
 
 from bpexporter.catalogue.metrics import METRICS
-from bpexporter.hub.hub import Hub
-from bpexporter.hub.snapshot import Snapshot
+from bpexporter.hub.snapshot import Labelled, Labelling, Snapshot, Source
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Metric
 
@@ -29,55 +28,70 @@ GIVE_WAY = 200
 
 
 def render(
-    hub: Hub, *, openmetrics: bool = False, names: Collection[str] = frozenset(), others: Iterable[bytes] = ()
+    source: Source, *, openmetrics: bool = False, names: Collection[str] = frozenset(), others: Iterable[bytes] = ()
 ) -> bytes:
-    """The whole page: what `hub` records now, then the lines of `others`.
+    """The whole page: what `source` says now, then the lines of `others`.
 
     `names` keeps only the samples of these names, as ``name[]=`` asks.
     """
-    ours = render_snapshot(hub.snapshot(), openmetrics=openmetrics, names=names)
+    ours = render_snapshots(snapshots_of(source), openmetrics=openmetrics, names=names)
     return b"".join((ours, *others, b"# EOF\n" if openmetrics else b""))
+
+
+def snapshots_of(source: Source) -> list[Labelled]:
+    """What `source` shows: one snapshot, or several with labels of their own."""
+    if isinstance(source, Labelling):
+        return source.labelled()
+    return [({}, source.snapshot())]
 
 
 def render_snapshot(snapshot: Snapshot, *, openmetrics: bool = False, names: Collection[str] = frozenset()) -> bytes:
     """The families of the catalogue with the samples of `snapshot`, without the closing ``# EOF``."""
+    return render_snapshots([({}, snapshot)], openmetrics=openmetrics, names=names)
+
+
+def render_snapshots(
+    snapshots: Iterable[Labelled], *, openmetrics: bool = False, names: Collection[str] = frozenset()
+) -> bytes:
+    """The families of the catalogue with the samples of all `snapshots`, each with its own labels."""
     lines: list[str] = []
-    escaped = {
-        kind: [(_escaped(name), reading) for name, reading in named.items()] for kind, named in snapshot.kinds.items()
-    }
+    parts = [_part(labels, snapshot) for labels, snapshot in snapshots]
+    chosen = frozenset(names)
     for metric in METRICS:
-        for template in _templates(metric, openmetrics, frozenset(names), _bounds(snapshot, metric)):
-            lines.append(template.header)
-            _samples(lines, metric, template, escaped[metric.subject])
-            if names and lines[-1] is template.header:  # a choice leaves out families of which nothing is left
-                lines.pop()
+        header = _header(metric, openmetrics)
+        lines.append(header)
+        for own, named in parts:
+            _samples(lines, metric, named[metric.subject], _Choice(own, chosen))
+        if chosen and lines[-1] is header:  # a choice leaves out families of which nothing is left
+            lines.pop()
     return "".join(lines).encode()
 
 
+def _part(labels: Mapping[str, str], snapshot: Snapshot) -> tuple[tuple[str, ...], dict[str, list[tuple[str, Any]]]]:
+    own = tuple(f'{label}="{_escaped(value)}"' for label, value in labels.items())
+    kinds = snapshot.kinds.items()
+    return own, {kind: [(_escaped(name), reading) for name, reading in named.items()] for kind, named in kinds}
+
+
+class _Choice(NamedTuple):
+    own: tuple[str, ...]  # labels that all samples of a snapshot have
+    names: frozenset[str]  # of the samples that are asked for; empty for all
+
+
 class _Template(NamedTuple):
-    header: str
     text: str
     kept: tuple[int, ...] | None  # which of a name's values it takes; None for all
 
 
-def _bounds(snapshot: Snapshot, metric: Metric) -> tuple[float, ...]:
-    if metric.kind != "histogram":
-        return ()
-    values = (getattr(reading, metric.field) for reading in snapshot.kinds[metric.subject].values())
-    return next((value.bounds for value in values if value is not None), ())
-
-
-@lru_cache(maxsize=512)
-def _templates(
-    metric: Metric, openmetrics: bool, names: frozenset[str], bounds: tuple[float, ...]
-) -> tuple[_Template, ...]:
-    samples = _sample_lines(metric, bounds)
-    if names and not any(sample in names for sample, _ in samples):
-        return ()
-    kept = None if not names else tuple(index for index, (sample, _) in enumerate(samples) if sample in names)
+@lru_cache(maxsize=4096)
+def _template(metric: Metric, choice: _Choice, bounds: tuple[float, ...]) -> _Template | None:
+    samples = _sample_lines(metric, bounds, choice.own)
+    if choice.names and not any(sample in choice.names for sample, _ in samples):
+        return None
+    every = not choice.names
+    kept = None if every else tuple(index for index, (sample, _) in enumerate(samples) if sample in choice.names)
     chosen = samples if kept is None else [samples[index] for index in kept]
-    text = "".join(f"{sample}{labels} %s\n" for sample, labels in chosen)
-    return (_Template(_header(metric, openmetrics), text, kept),)
+    return _Template("".join(f"{sample}{labels} %s\n" for sample, labels in chosen), kept)
 
 
 def _header(metric: Metric, openmetrics: bool) -> str:
@@ -88,9 +102,9 @@ def _header(metric: Metric, openmetrics: bool) -> str:
     return f"# HELP {name} {help_text}\n# TYPE {name} {metric.kind}\n"
 
 
-def _sample_lines(metric: Metric, bounds: tuple[float, ...]) -> list[tuple[str, str]]:
+def _sample_lines(metric: Metric, bounds: tuple[float, ...], more: tuple[str, ...]) -> list[tuple[str, str]]:
     """Name and labels of each sample of one resource, in the order of the values of `_values`."""
-    own = [f'{metric.label}="{NAME}"'] if metric.label else []
+    own = [*more, f'{metric.label}="{NAME}"'] if metric.label else [*more]
     if metric.kind == "histogram":
         edges = [*map(floatToGoString, bounds), "+Inf"]
         buckets = [(f"{metric.name}_bucket", _braced([f'le="{edge}"', *own])) for edge in edges]
@@ -104,16 +118,22 @@ def _braced(labels: list[str]) -> str:
     return "{" + ",".join(sorted(labels)) + "}" if labels else ""
 
 
-def _samples(lines: list[str], metric: Metric, template: _Template, named: list[tuple[str, Any]]) -> None:
-    field = metric.field
+def _samples(lines: list[str], metric: Metric, named: list[tuple[str, Any]], choice: _Choice) -> None:
+    field, bounds = metric.field, ()
+    template = None if metric.kind == "histogram" else _template(metric, choice, ())
     for number, (name, reading) in enumerate(named, 1):
         if not number % GIVE_WAY:
             time.sleep(0)
         value = getattr(reading, field)
         if value is None:
             continue
+        if metric.kind == "histogram" and value.bounds is not bounds:  # those of one hub are the same
+            bounds = value.bounds
+            template = _template(metric, choice, bounds)
+        if template is None:
+            return
         if metric.table:
-            lines.extend(_rows(metric, name, value))
+            lines.extend(_rows(metric, name, value, choice.own))
             continue
         values = _values(value)
         if template.kept is not None:
@@ -121,9 +141,9 @@ def _samples(lines: list[str], metric: Metric, template: _Template, named: list[
         lines.append((template.text % tuple(map(number_text, values))).replace(NAME, name))
 
 
-def _rows(metric: Metric, name: str, table: Mapping[tuple[str, ...], float]) -> Iterator[str]:
+def _rows(metric: Metric, name: str, table: Mapping[tuple[str, ...], float], more: tuple[str, ...]) -> Iterator[str]:
     """A line for each row of a table; `name` is escaped already."""
-    own = [f'{metric.label}="{name}"'] if metric.label else []
+    own = [*more, f'{metric.label}="{name}"'] if metric.label else [*more]
     for values, number in table.items():
         rows = [f'{label}="{_escaped(value)}"' for label, value in zip(metric.table, values, strict=True)]
         yield f"{metric.name}{_braced([*own, *rows])} {number_text(number)}\n"

@@ -1,4 +1,8 @@
-"""Loops that own something watched: they are watched as well, and found at the latest at a reading."""
+"""Loops that own something watched, or may own it: they are watched as well, and their end is the end of who waits.
+
+A loop is found when something is watched in it, when it begins to run while something watched belongs to no loop yet,
+or all loops are wanted, and at the latest at a reading.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +47,39 @@ def _bound(ledger: Any, loop: Any, registry: Registry) -> None:
         ledger.loop_ledger = watch_loop(loop, getattr(loop, "_thread_id", None), registry)
     except Exception as error:
         faults.swallow(error, "finding a loop")
+
+
+def follow_loops() -> None:
+    """Hear of the loops that begin to run, and of those that close."""
+    instrument_of(LOOP).follow(_begins, _ends)
+
+
+def want_every_loop(registry: Registry | None) -> None:
+    """Watch in `registry` each loop that runs from now on, whatever it owns; ``None`` where none is wanted any more."""
+    for one in process.all_registries():
+        one.every_loop = one is registry
+    if registry is not None:
+        follow_loops()
+        loop = _get_running_loop()
+        if loop is not None:
+            watch_loop(loop, threading.get_ident(), registry)
+
+
+def _begins(loop: Any) -> None:
+    """Watch `loop`, which runs on this thread, where it may be the one of what belongs to none yet."""
+    with process.lock:
+        for registry in process.all_registries():
+            if registry.every_loop or any(one.loopless for kind in BOUND_LATER for one in registry.members(kind)):
+                watch_loop(loop, threading.get_ident(), registry)
+
+
+def _ends(loop: Any) -> None:
+    """Let nobody wait any more in what belongs to `loop`, whose tasks will never go on."""
+    with process.lock:
+        for registry in process.all_registries():
+            for ledger in [one for kind in BOUND_LATER for one in registry.members(kind)]:
+                if own(ledger.owner() if ledger.owner is not None else None, "_loop") is loop:
+                    ledger.instrument.end_waits(ledger, registry.clock())
 
 
 def watch_loop(loop: Any, ident: int | None, registry: Registry) -> Any:

@@ -13,10 +13,12 @@ from typing import Any
 
 from bpexporter.catalogue.merging import merge
 from bpexporter.faults import faults
+from bpexporter.hub import beginnings
 from bpexporter.hub.entries import Entry, Owner
 from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.kinds import RESOURCES
 from bpexporter.resources.protocols import Instrument, Ledger
+from bpexporter.resources.stage.table import StageTable
 
 OTHER_NAME = "__other__"
 # One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
@@ -41,6 +43,7 @@ class Registry:
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
+        self.every_loop = False  # each loop that runs is to be watched, whatever it owns
         self._start()
 
     def _start(self) -> None:
@@ -48,6 +51,8 @@ class Registry:
         self.reading = threading.RLock()  # one reading at a time
         self._names: dict[str, dict[str, Entry]] = {kind: {} for kind in RESOURCES}
         self.folded_names = dict.fromkeys(RESOURCES, 0)
+        self.judge: Any = None  # of successive readings; made at the first one
+        self.stages = StageTable(max_names=self.max_names, clock=self.clock)
         self._dead: deque[Any] = deque()
         self._note_owner = self._noting()
 
@@ -78,6 +83,9 @@ class Registry:
             ledger.owner, ledger.instrument, ledger.requested_name = owner, instrument, name
             ledger.automatic = automatic
             entry.add(ledger)
+            ledger.listener = self.stages
+        if beginnings.waiting or not beginnings.begun:
+            beginnings.begin()
 
     def remove(self, ledger: Ledger) -> None:
         """`ledger` records no more; its totals stay with its name."""
@@ -179,7 +187,7 @@ class Registry:
         entry, instrument = ledger.entry, ledger.instrument
         if entry is None or not entry.drop(ledger):
             return
-        ledger.retired = True
+        ledger.retired, ledger.listener = True, None
         try:
             now = self.clock() if ledger.ended_at is None else ledger.ended_at
             peak = instrument.peak(ledger, now)
@@ -188,7 +196,8 @@ class Registry:
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             known = entry.retired_totals
-            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+            parts = [one for one in (known, totals) if one is not None]
+            entry.retired_totals = merge(instrument.kind, parts) if parts else None
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
         finally:

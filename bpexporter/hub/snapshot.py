@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
 
 
@@ -36,3 +38,33 @@ class Snapshot(NamedTuple):
     def loops(self) -> Mapping[str, LoopReading]:
         """The reading of each loop name."""
         return self.kinds["loop"]
+
+    @property
+    def stages(self) -> Mapping[str, StageReading]:
+        """The reading of each stage."""
+        return self.kinds["stage"]
+
+    @property
+    def culprits(self) -> CulpritReading:
+        """The verdict."""
+        reading: CulpritReading = self.kinds["culprit"].get("", CulpritReading({}, {}, {}))
+        return reading
+
+
+# Labels that all samples of a snapshot have, and the snapshot.
+Labelled = tuple[Mapping[str, str], Snapshot]
+
+
+class Source(Protocol):
+    """Whatever gives snapshots: a hub, or a folder in which many processes publish."""
+
+    def snapshot(self) -> Snapshot:
+        """All readings now. May be called from any thread."""
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A source whose parts have series of their own."""
+
+    def labelled(self) -> list[Labelled]:
+        """The parts."""

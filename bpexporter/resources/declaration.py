@@ -18,7 +18,8 @@ class Metric:
     `field` names the attribute of the subject's reading, `label` the label that carries the resource's name, where
     there is one. `split` is a further label with the values `parts`; the field is then a tuple in that order. `table`
     are further labels whose values are found as the program runs; the field is then a mapping from tuples of their
-    values to numbers. `merge` says how readings of several members, or of several processes, become one.
+    values to numbers. `merge` says how readings of several members, or of several processes, become one. `ages` says
+    that the number, where it is not 0, grows by itself as time passes, also where nobody reads it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Metric:
     split: str = ""
     parts: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
+    ages: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:

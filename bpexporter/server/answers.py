@@ -12,7 +12,7 @@ from aiohttp import web
 from bpexporter.export.registries import OUR_SAMPLES
 from bpexporter.export.text import render
 from bpexporter.faults import faults
-from bpexporter.hub.hub import Hub
+from bpexporter.hub.snapshot import Source
 from bpexporter.server.connections import HEADERS, logger
 from bpexporter.server.foreign import ForeignRegistry
 from bpexporter.server.negotiating import accepts_gzip, negotiate
@@ -41,9 +41,9 @@ async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> we
 
 
 class Answers:
-    """The handlers of one hub's endpoint."""
+    """The handlers of the endpoint of one source, which is a hub or a folder."""
 
-    def __init__(self, hub: Hub, registries: tuple[Any, ...], *, seconds: float) -> None:
+    def __init__(self, hub: Source, registries: tuple[Any, ...], *, seconds: float) -> None:
         self.worker = Worker()
         self._hub = hub
         self.foreign = [ForeignRegistry(registry) for registry in registries]

@@ -13,11 +13,13 @@ from typing import Any
 
 from aiohttp import web
 
+from bpexporter.export.json import judged
 from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
-from bpexporter.server.connections import DEFAULT_LIMITS, AddressError, Limits
+from bpexporter.server.connections import DEFAULT_LIMITS, Limits
 from bpexporter.server.exporter import Exporter, forks
+from bpexporter.server.listening import AddressError
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.state import StateKeeper
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
@@ -103,7 +105,7 @@ def mount(
     answers = Answers(hub, found, seconds=DEFAULT_LIMITS.render)
     page = PageAnswers(
         answers.worker,
-        StateKeeper(hub.snapshot, judge=lambda *_: None),
+        StateKeeper(hub.snapshot, judge=judged),
         metrics=f"../{path.rpartition('/')[2]}",
         seconds=DEFAULT_LIMITS.render,
     )

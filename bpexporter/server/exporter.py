@@ -5,28 +5,30 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
 from aiohttp import web
 
-from bpexporter.hub.hub import Hub
+from bpexporter.export.json import judged
+from bpexporter.hub.snapshot import Source
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.server.answers import Answers
 from bpexporter.server.connections import (
-    BACKLOG,
     DEFAULT_LIMITS,
     Connection,
     Connections,
     Limits,
-    bind,
     dress,
     in_flight,
     logger,
     turns,
 )
+from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
 from bpexporter.server.state import StateKeeper
@@ -60,15 +62,24 @@ class Exporter:
     """The port that is listened on, also where 0 asked for a free one."""
 
     def __init__(
-        self, host: str, port: int, *, hub: Hub, registries: tuple[Any, ...], limits: Limits = DEFAULT_LIMITS
+        self,
+        host: str,
+        port: int,
+        *,
+        hub: Source,
+        registries: tuple[Any, ...] = (),
+        limits: Limits = DEFAULT_LIMITS,
+        sock: socket.socket | None = None,
+        processes: Callable[[], list[dict[str, Any]]] = list,
+        unseen: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
         self.host = host
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        keeper = StateKeeper(hub.snapshot, judge=lambda *_: None)
+        keeper = StateKeeper(hub.snapshot, judge=judged, processes=processes, unseen=unseen)
         self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
-        self._socket = bind(host, port)
+        self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -81,15 +92,14 @@ class Exporter:
     @property
     def url(self) -> str:
         """Where the metrics are; with every interface listened on, as seen from this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+        return url_of(self.host, self.port)
 
     @property
     def running(self) -> bool:
         """Whether it serves."""
         return self._thread.is_alive() and self._failure is None
 
-    def serves(self, hub: Hub, registries: tuple[Any, ...]) -> bool:
+    def serves(self, hub: Source, registries: tuple[Any, ...]) -> bool:
         """Whether it shows exactly `hub` and `registries`."""
         mine, own = self._sources
         return mine is hub and len(own) == len(registries) and all(map(_same, own, registries))

@@ -120,8 +120,17 @@ def limiters() -> list[Panel]:
         heatmap(
             "How long acquire takes",
             "{limiter.acquire_wait_seconds.bucket}",
-            width=8,
+            width=12,
             do="The lowest band are acquires that did not wait.",
+        ),
+        lines(
+            "Work that executors have not begun",
+            [Query(worst(by("limiter", "{limiter.waiting_work_items}", "sum")), named)],
+            unit="short",
+            decimals=0,
+            width=12,
+            links=links,
+            do="More is submitted than the workers do. Nobody is held up until somebody awaits it.",
         ),
         lines(
             "Acquires given up",
@@ -235,5 +244,63 @@ def exporter() -> list[Panel]:
             **small,
             do="Both are 0 in health. Errors: the application's log says why. Folded: too many names, counted as "
             "`__other__`.",
+        ),
+        *processes(),
+    ]
+
+
+def processes() -> list[Panel]:
+    """Many processes that one sidecar shows."""
+    small = {"height": 6}
+    return [
+        lines(
+            "Processes of a sidecar",
+            [Query("sum by (state) ({itself.processes})", "{{state}}")],
+            unit="short",
+            decimals=0,
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="killed grows: processes end without a word; the page of the sidecar shows what they said last.",
+        ),
+        lines(
+            "Age of the oldest publication",
+            [Query("max by (job, instance) ({itself.process_age_seconds})", "{{instance}}")],
+            unit="s",
+            width=6,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Over 5 s: a process cannot publish. Its interpreter is stuck, or it is stopped.",
+        ),
+        lines(
+            "Pressure in the worst process",
+            [
+                Query(
+                    "topk(20, max by (kind, resource) ({itself.worst_process_pressure_ratio}))",
+                    "{{kind}} {{resource}}",
+                )
+            ],
+            unit="percentunit",
+            max=1,
+            width=6,
+            limits=PRESSURE,
+            custom=DRAWN,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Far above the pressure of all together: one process of many is held up.",
+        ),
+        lines(
+            "Left out by a sidecar",
+            [
+                Query("sum by (reason) ({itself.files_left_out})", "files: {{reason}}"),
+                Query("sum by (job, instance) ({itself.histograms_left_out})", "histograms {{instance}}"),
+            ],
+            unit="short",
+            decimals=0,
+            width=6,
+            limits=ANY,
+            legend=SHORT_LEGEND,
+            **small,
+            do="Files: something else writes into the folder. Histograms: processes with different buckets share it.",
         ),
     ]

@@ -17,7 +17,8 @@ from bpexporter.commands.run import split
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parents[1] / "programs"
-SAID = re.compile(r"bpexporter: the metrics of this program are at (\S+)\n")
+END = re.compile(r"bpexporter: seen: .*\n")
+SAID = re.compile(r"bpexporter: .*the metrics of this program are at (\S+)\n")
 
 
 def run(folder: Path, *words: str, watched: bool, given: str = "", **environment: str) -> subprocess.CompletedProcess:
@@ -31,8 +32,8 @@ def run(folder: Path, *words: str, watched: bool, given: str = "", **environment
 
 
 def what_came(done: subprocess.CompletedProcess) -> tuple[int, str, str]:
-    """Exit code, output and errors, without the one line of ours."""
-    return done.returncode, done.stdout, SAID.sub("", done.stderr, count=1)
+    """Exit code, output and errors, without the two lines of ours."""
+    return done.returncode, done.stdout, END.sub("", SAID.sub("", done.stderr, count=1), count=1)
 
 
 WORDS = "import sys, os, asyncio\n"

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bpexporter.faults import faults
@@ -100,6 +100,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
     """Watches `asyncio.Queue` and its subclasses."""
 
     kind = "queue"
+    clocks = (("put", "producers"), ("get", "idle"))
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
         """The ledger of `queue`, ``None`` where it is not watched."""
@@ -162,7 +163,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
         return read(ledger, self.levels(ledger), now)
 
-    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> list[QueueReading]:
+    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> Iterable[QueueReading]:
         """One reading of all of them together, where they are many."""
         if len(ledgers) < MANY:
             return super().read_members(ledgers, clock)
@@ -201,6 +202,12 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         """The totals of a queue that is gone or no longer watched."""
         end_waits_of_closed_loop(ledger, ledger.owner() if ledger.owner is not None else None, now, open_loops=set())
         return read(ledger, None, now)
+
+    def end_waits(self, ledger: QueueLedger, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
+        for stall in (ledger.producers, ledger.idle):
+            stall.end_all(now)
+        ledger.adopted = {}
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""

@@ -119,7 +119,7 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     _queue(
         "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
         "Age of the oldest put that is still blocked; 0 when none is.",
-        "Growing second by second: nothing leaves the queue.", merge="max",
+        "Growing second by second: nothing leaves the queue.", merge="max", ages=True,
     ),
     _queue(
         "get_wait_seconds", "histogram", "seconds", "get_wait_seconds",
@@ -150,7 +150,7 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     _queue(
         "oldest_item_age_seconds", "gauge", "seconds", "oldest_item_age_seconds",
         "Age of the item longest known to be waiting, a lower bound.",
-        "Growing second by second: an item is left lying.", merge="max",
+        "Growing second by second: an item is left lying.", merge="max", ages=True,
     ),
     _queue(
         "unfinished_tasks", "gauge", "items", "unfinished_tasks", "Items put and not yet task_done().",

@@ -101,7 +101,7 @@ STREAM_METRICS: tuple[Metric, ...] = (
     _stream(
         "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
         "Age of the oldest drain that is still blocked; 0 when none is.",
-        "Growing second by second: the peer takes nothing.", merge="max",
+        "Growing second by second: the peer takes nothing.", merge="max", ages=True,
     ),
     _stream(
         "paused_seconds_total", "counter", "seconds", "paused_seconds",

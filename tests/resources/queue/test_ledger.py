@@ -294,12 +294,13 @@ def test_a_reading_cannot_be_changed(subject):
 
 
 async def test_every_reading_of_something_watched_is_complete():
-    """Each field of a new queue, limiter and loop is known, but for the ratios of what has no capacity."""
+    """Each field of a new queue, limiter and loop is known, but for early ratios and what executors alone have."""
     hub = Hub()
     kept = [watch(asyncio.Queue(), "q", hub=hub), watch(asyncio.Semaphore(2), "s", hub=hub)]
     found = hub.snapshot()
     for readings in (found.queues, found.limiters, found.loops):
         (reading,) = readings.values()
         unknown = {name for name, value in reading._asdict().items() if value is None}
-        assert unknown <= {"capacity_items", "utilization_ratio", "peak_utilization_ratio"}
+        ratios = {"utilization_ratio", "peak_utilization_ratio", "busy_ratio"}
+        assert unknown <= {"capacity_items", "waiting_work", *ratios}
     assert [unwatch(one) for one in kept] == kept

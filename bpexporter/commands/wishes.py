@@ -1,0 +1,17 @@
+"""What is asked of `bpexporter run`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Settings(NamedTuple):
+    """What the words of the call, and the environment, say."""
+
+    host: str
+    port: int
+    strict_port: bool
+    in_process: bool
+    children: bool
+    allow: str | None
+    deny: str | None
