@@ -48,12 +48,14 @@ async def flood(scope, receive, send) -> None:
 
 
 def uvicorn(http="httptools", loop="asyncio") -> None:
+    """Serves with uvicorn."""
     import uvicorn
 
     uvicorn.run(flood, port=PORT, http=http, loop=loop, lifespan="off", log_level="critical")
 
 
 def hypercorn() -> None:
+    """Serves with hypercorn, whose connections are streams."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
@@ -63,6 +65,7 @@ def hypercorn() -> None:
 
 
 def aiohttp() -> None:
+    """Serves with aiohttp."""
     from aiohttp import web
 
     async def answer(request):
@@ -77,6 +80,7 @@ def aiohttp() -> None:
 
 
 def websockets() -> None:
+    """Serves with websockets."""
     from websockets.asyncio.server import serve
 
     async def handler(connection) -> None:
@@ -91,6 +95,7 @@ def websockets() -> None:
 
 
 def sanic() -> None:
+    """Serves with sanic."""
     from sanic import Sanic
 
     app = Sanic("Slow")
@@ -105,6 +110,7 @@ def sanic() -> None:
 
 
 def asyncssh() -> None:
+    """Serves a command over SSH, to a client of asyncssh's that stops reading."""
     import asyncssh
 
     async def talk(process) -> None:
