@@ -112,8 +112,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     def _follow(self, ledger: StreamLedger, protocol: Any) -> None:
         if id(protocol) in ledger.protocols:
             return
-        for other in pauses.followers(protocol):
-            connections.drop(other)  # what is recorded need not be known to be there besides
+        connections.drop(protocol)  # what is recorded need not be known to be there besides
         pauses.follow(protocol, ledger)
         ledger.protocols += (id(protocol),)
 
