@@ -69,11 +69,13 @@ def test_cases_hold(major, tmp_path):
 
 
 def test_files_of_cases_can_be_run_by_hand():
-    """Each file names the rules that ship, and their groups in the order in which records are made first."""
+    """Each file names the rules that ship, and groups of them in an order in which records are made first."""
+    known = [group["name"] for group in GROUPS]
     for path in CASES.glob("*.yml"):
         file = yaml.safe_load(path.read_text())
         assert sorted((CASES / rules).resolve() for rules in file["rule_files"]) == RULES
-        assert file["group_eval_order"] == [group["name"] for group in GROUPS]
+        assert file["group_eval_order"] == [name for name in known if name in file["group_eval_order"]]
+        assert file["group_eval_order"][0] == known[0]
         assert file["evaluation_interval"] == EVERY
 
 
