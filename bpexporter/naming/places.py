@@ -90,6 +90,14 @@ def place_of(obj: object, frame: FrameType | None) -> Place | None:
     return Place(line, tuple(modules)) if line else None
 
 
+def place_of_executor(executor: object, frame: FrameType | None) -> Place | None:
+    """Where `executor` was made; the one of `to_thread()` and `run_in_executor()` is the default one."""
+    found = place_of(executor, frame)
+    if found is None and frame is not None and module_name(frame.f_globals).partition(".")[0] == "asyncio":
+        return Place("default executor", ("asyncio",))
+    return found
+
+
 def place_of_writer(obj: object, frame: FrameType | None) -> Place | None:
     """The same for a stream, which the standard library makes for whoever connects or is connected to."""
     while frame is not None and step_of(obj, frame, None).building:

@@ -44,6 +44,7 @@ backpressure_queue_oldest_item_age_seconds         gauge      queue           ma
 backpressure_queue_unfinished_tasks                gauge      queue           sum
 backpressure_stream_open_writers                   gauge      stream          sum
 backpressure_stream_paused_writers                 gauge      stream          sum
+backpressure_stream_blocked_writers                gauge      stream          sum
 backpressure_stream_buffered_bytes                 gauge      stream          sum
 backpressure_stream_buffer_limit_bytes             gauge      stream          sum
 backpressure_stream_utilization_ratio              gauge      stream          max
