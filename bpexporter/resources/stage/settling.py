@@ -39,11 +39,9 @@ class Callers(NamedTuple):
     def most_brief(self) -> float:
         """How many seconds, at most, the waits took that are too brief to be told."""
         bounds, counts = self.waits.bounds, self.waits.counts[1:]
-        edges = zip(bounds, counts, strict=True)
         first = max(0, self.number - sum(counts)) * min(bounds[0], LONG_WAIT)
-        return first + sum(
-            LONG_WAIT * number for lower, number in zip(bounds, counts, strict=True) if lower < LONG_WAIT
-        )
+        edges = zip(bounds, counts, strict=True)
+        return first + sum(LONG_WAIT * number for lower, number in edges if lower < LONG_WAIT)
 
 
 class Settling:
