@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio as _asyncio  # noqa: F401  before ours: in a child, what waits for it loads ours
 from typing import TYPE_CHECKING, Any
 
+from bpexporter.hub import process as _process
 from bpexporter.hub.hub import Hub, default_hub
 from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.settings import VERSION, from_environment
 from bpexporter.watching.watch import snapshot, unwatch, watch
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
     from bpexporter.publishing.publisher import Publisher, publish
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
+    from bpexporter.watching.stages import stage
 
 __version__ = VERSION
 __all__ = [
     "Collector",
+    "CulpritReading",
     "Exporter",
     "Hub",
     "LimiterReading",
@@ -35,6 +40,7 @@ __all__ = [
     "Publisher",
     "QueueReading",
     "Snapshot",
+    "StageReading",
     "Stall",
     "StreamReading",
     "Trigger",
@@ -44,6 +50,7 @@ __all__ = [
     "on_stall",
     "publish",
     "snapshot",
+    "stage",
     "start",
     "uninstall",
     "unwatch",
@@ -59,6 +66,7 @@ _LATER = {
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
     "Collector": "export.collector",
+    "stage": "watching.stages",
 }
 
 
@@ -70,6 +78,16 @@ if not TYPE_CHECKING:  # a type checker is to complain of a name that is not the
         from importlib import import_module
 
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def _judging() -> Any:
+    """A judge of successive readings. The hub, which lies below, asks for one at its first reading."""
+    from bpexporter.analysis.judging import Judging
+
+    return Judging()
+
+
+_process.judging = _judging
 
 
 def __dir__() -> list[str]:

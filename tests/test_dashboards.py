@@ -181,9 +181,9 @@ def test_every_metric_has_a_panel():
 
 
 def test_overview_follows_the_data():
-    """After the numbers of now come queues, streams, limiters, loops and the exporter, in this order."""
+    """After the numbers of now come stages, queues, streams, limiters, loops and the exporter, in this order."""
     rows = [panel["title"] for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "row"]
-    assert rows == ["Queues", "Streams", "Limiters", "Event loops", "Exporter"]
+    assert rows == ["Stages", "Queues", "Streams", "Limiters", "Event loops", "Exporter"]
 
 
 @pytest.mark.parametrize("title", ["Queue utilisation", "Permits in use"])
@@ -209,7 +209,7 @@ def test_series_link_to_the_details(kind):
 
 def test_rows_link_to_the_details():
     """A row of the table opens its own resource, job and instance; a name that holds `&` chooses nothing else."""
-    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "table")
+    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["title"] == "Where")
     properties = [each for override in panel["fieldConfig"]["overrides"] for each in override["properties"]]
     (link,) = next(each["value"] for each in properties if each["id"] == "links")
     assert set(link["url"].partition("?")[2].split("&")) == {
@@ -223,7 +223,7 @@ def test_rows_link_to_the_details():
 
 def test_the_table_has_no_other_columns():
     """Each query of the table gives the labels that are its columns, so that its rows merge, and no more."""
-    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["type"] == "table")
+    (panel,) = (panel for panel in BOARDS["backpressure-overview"]["panels"] if panel["title"] == "Where")
     for target in panel["targets"]:
         assert labels_of(target["expr"]) == {"job", "instance", "kind", "resource"}
     (_, organize) = panel["transformations"]
@@ -248,6 +248,6 @@ def test_names_come_from_the_catalogue():
 
 def test_no_name_is_written_in_the_code_of_the_dashboards():
     """Panels and rules hold no full name of a metric: it would outlive a renaming."""
-    sources = (FOLDER.parent / "source").glob("*.py")
+    sources = (FOLDER.parent / "source").rglob("*.py")
     written = {name for path in sources for name in re.findall(r"\bb\w+_[a-z_]+", path.read_text())}
     assert written & {metric.name for metric in METRICS} == set()

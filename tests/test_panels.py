@@ -25,7 +25,11 @@ STREAMS = {
 }
 FLOWS, SATURATED, STALLED, BOTH = range(4)
 STATES = {
-    "transport": SATURATED, "zero transport": SATURATED, "zero": STALLED, "writer": BOTH, "one": STALLED,
+    "transport": SATURATED,
+    "zero transport": SATURATED,
+    "zero": STALLED,
+    "writer": BOTH,
+    "one": STALLED,
     "well": FLOWS,
 }
 

@@ -1,5 +1,6 @@
 """The files around the dashboards: each passes its own program, and what they refer to exists."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -62,6 +63,13 @@ def test_each_service_is_pinned_local_and_checked(name):
     assert service["ports"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["healthcheck"]["test"]
+
+
+def test_images_are_what_is_tried_here():
+    """Grafana is the version whose types hold the dashboards, Prometheus the long-term one that tries the rules."""
+    types = json.loads((ROOT / "tests" / "schemas" / "package.json").read_text())["dependencies"]["@grafana/schema"]
+    assert SERVICES["grafana"]["image"] == f"grafana/grafana:{types}"
+    assert SERVICES["prometheus"]["image"].startswith("prom/prometheus:v3.5.")
 
 
 @pytest.mark.parametrize("name", SERVICES)

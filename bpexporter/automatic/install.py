@@ -1,4 +1,4 @@
-"""Whole-process watching: every queue, semaphore and stream that is made from now on.
+"""Whole-process watching: every queue, semaphore, stream and connection that is made from now on.
 
 The constructors of the standard library's classes are replaced, on the classes
 themselves, by functions that call them and then look where the object was made. So it does not matter who has
@@ -15,9 +15,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from bpexporter.automatic.connections import forget_connections, know_connections
 from bpexporter.automatic.filters import Patterns, Settings, settings
 from bpexporter.faults import faults
-from bpexporter.hub.hub import Hub
+from bpexporter.hub.hub import Hub, registry_of
+from bpexporter.hub.loops import want_every_loop
 from bpexporter.naming import places as auto_places
 from bpexporter.naming.places import Place, place_of, place_of_writer
 from bpexporter.primitives.threads import OWN_THREADS
@@ -46,7 +48,7 @@ def install(
     deny: Patterns = None,
     naming: Callable[..., str | None] | None = None,
 ) -> None:
-    """Watch every queue, semaphore and stream that the process makes from now on, and the loops they belong to.
+    """Watch every queue, semaphore, stream and connection that the process makes from now on, and their loops.
 
     Names are found by themselves: the attribute or variable that the object is assigned to, and where
     (``Crawler.todo``, ``app.main:jobs``), else module and line. What the standard library makes for its own use,
@@ -66,8 +68,10 @@ def install(
     with _lock:
         _now = chosen
         _wanted.clear()
+        want_every_loop(registry_of(chosen.hub))
         for kind in PLACES:
             _hook(kind)
+        know_connections(_chosen)
 
 
 def uninstall() -> None:
@@ -83,6 +87,8 @@ def uninstall() -> None:
                 kind.__init__ = original  # type: ignore[misc]
             del _replaced[kind]
         auto_places.forget()
+        want_every_loop(None)
+        forget_connections()
     unwatch_all()
 
 
@@ -104,6 +110,15 @@ def _hook(kind: type) -> None:
 
     _replaced[kind] = original, constructor
     kind.__init__ = constructor  # type: ignore[misc]
+
+
+def _chosen(kind: type, place: Place) -> tuple[str, Hub] | None:
+    """The name under which connections with protocols of this `kind` are known, and where."""
+    chosen = _now
+    if chosen is None or not _is_wanted(place, chosen):
+        return None
+    name = place.name if chosen.naming is None else _named(chosen.naming, kind, place.name)
+    return None if name is None else (name, chosen.hub)
 
 
 def _made(obj: object, place: Place | None, chosen: Settings) -> None:

@@ -3,45 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import reduce
+from itertools import islice
 from typing import Any
 
 from bpexporter.catalogue.metrics import READINGS, metrics_of
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Merge
 
+# So many readings are merged at a time.
+BATCH = 200
 
-def _plus(one: Any, other: Any) -> Any:
-    if isinstance(one, HistogramReading):
-        return one.plus(other)
-    return one + other
-
-
-COMBINE_NUMBERS: dict[Merge, Callable[[Any, Any], Any]] = {"sum": _plus, "max": max, "min": min}
+COMBINE_NUMBERS: dict[Merge, Callable[[Iterable[Any]], Any]] = {"sum": sum, "max": max, "min": min}
 
 
-def _combining(merge: Merge) -> Callable[[Any, Any], Any]:
-    """How two values of a field become one: numbers, tuples place by place, tables by the values of their labels."""
+def _combining(merge: Merge) -> Callable[[list[Any]], Any]:
+    """How the values of a field become one: numbers, tuples place by place, tables by the values of their labels.
+
+    There may be many thousand, one for each connection: what they are is looked at once.
+    """
     numbers = COMBINE_NUMBERS[merge]
 
-    def combine(one: Any, other: Any) -> Any:
-        if isinstance(one, Mapping):
-            both = {key: numbers(one[key], other[key]) for key in one if key in other}
-            return {**one, **other, **both}
-        if isinstance(one, tuple) and not isinstance(one, HistogramReading):
-            return tuple(map(numbers, one, other))
-        return numbers(one, other)
+    def combine(values: list[Any]) -> Any:
+        if isinstance(values[0], HistogramReading):
+            return _added(values)
+        if isinstance(values[0], Mapping):
+            keys = dict.fromkeys(key for value in values for key in value)
+            return {key: numbers([value[key] for value in values if key in value]) for key in keys}
+        if isinstance(values[0], tuple):
+            return tuple(map(numbers, zip(*values, strict=False)))
+        return numbers(values)
 
     return combine
 
 
-def _merge_field(combine: Callable[[Any, Any], Any], values: Iterable[Any]) -> Any:
+def _added(values: list[HistogramReading]) -> HistogramReading:
+    counts = tuple(map(sum, zip(*(value.counts for value in values), strict=True)))
+    return HistogramReading(values[0].bounds, counts, sum(value.sum for value in values))
+
+
+def _merge_field(combine: Callable[[list[Any]], Any], values: Iterable[Any]) -> Any:
     known = [value for value in values if value is not None]
-    return reduce(combine, known) if known else None
+    return combine(known) if len(known) > 1 else known[0] if known else None
 
 
 # Per subject, the way to combine each field, in the order of the reading's fields.
-_COMBINE: dict[str, tuple[Callable[[Any, Any], Any], ...]] = {
+_COMBINE: dict[str, tuple[Callable[[list[Any]], Any], ...]] = {
     subject: tuple(
         _combining(next((metric.merge for metric in metrics_of(subject) if metric.field == field), "sum"))
         for field in reading._fields
@@ -96,3 +102,15 @@ def merge(subject: str, readings: list[Any]) -> Any:
         return readings[0]
     columns = zip(_COMBINE[subject], zip(*readings, strict=True), strict=True)
     return READINGS[subject](*(_merge_field(combine, values) for combine, values in columns))
+
+
+def merge_all(subject: str, readings: Iterable[Any]) -> Any:
+    """The same for any number of `readings`, of which few are kept at a time; ``None`` where there is none.
+
+    Ten thousand tuples at once would bring on a collection of all of the host's garbage.
+    """
+    rest = iter(readings)
+    merged: list[Any] = []
+    while batch := list(islice(rest, BATCH)):
+        merged = [merge(subject, merged + batch)]
+    return merged[0] if merged else None

@@ -21,6 +21,7 @@ from bpexporter.resources.declaration import Metric
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
 
 ASSETS = "Write dashboards, alert rules, and files for Prometheus, Grafana, Docker and Kubernetes into a folder"
+DIAGNOSE = "Say what is slow in a program, and whose fault it is"
 DEMO = "A live pipeline that backs up and recovers, with its metrics served"
 
 
@@ -71,6 +72,26 @@ def run_assets(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_diagnose(options: argparse.Namespace) -> int:
+    """Say what is slow, and whose fault it is."""
+    from bpexporter.commands.diagnose import run
+
+    return run(options)
+
+
+def word_diagnose(commands: Any) -> None:
+    """Add the command `diagnose` to the words of the command line."""
+    details = f"{DIAGNOSE}: two readings are compared. Exit code 0: healthy; 1: backpressure; 2: could not tell."
+    words = commands.add_parser("diagnose", help=DIAGNOSE, description=details)
+    source = words.add_mutually_exclusive_group()
+    home = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/metrics"
+    source.add_argument("url", nargs="?", metavar="URL", help=f"of an exporter or a sidecar (default: {home})")
+    source.add_argument("--dir", metavar="DIR", type=Path, help="the folder to which programs publish, the dead too")
+    words.add_argument("--seconds", type=seconds, default=10.0, help="between the readings (default: %(default)g)")
+    words.add_argument("--json", action="store_true", help="for programs")
+    words.set_defaults(call=run_diagnose)
+
+
 def word_assets(commands: Any) -> None:
     """Add the command `assets` to the words of the command line."""
     assets = commands.add_parser("assets", help=ASSETS, description=f"{ASSETS}, out of the installed package.")
@@ -102,6 +123,7 @@ def parser() -> argparse.ArgumentParser:
     metrics.set_defaults(call=run_metrics, table=plain_table)
     run.word_run(commands)
     word_sidecar(commands)
+    word_diagnose(commands)
     word_assets(commands)
     word_top(commands)
     return top

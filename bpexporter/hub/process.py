@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 from bpexporter.hub.registry import Registry
 
+# What makes the judge of a registry's successive readings. Judging lies above the hub: who knows of both sets it.
+judging: Callable[[], Any] | None = None
 registries: weakref.WeakSet[Registry] = weakref.WeakSet()
 lock = threading.RLock()
 

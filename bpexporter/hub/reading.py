@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from bpexporter.catalogue.merging import at_least, merge, seconds
+from bpexporter.catalogue.merging import at_least, merge_all, seconds
 from bpexporter.faults import faults
+from bpexporter.hub import process
 from bpexporter.hub.entries import Entry
 from bpexporter.hub.registry import Registry
 from bpexporter.hub.snapshot import Snapshot
+from bpexporter.hub.stages import read_stages
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.exporter.metrics import ItselfReading
 from bpexporter.resources.kinds import RESOURCES
 from bpexporter.resources.protocols import GIVE_WAY
@@ -26,6 +30,8 @@ def read_registry(registry: Registry) -> Snapshot:
         kinds: dict[str, Mapping[str, Any]] = {
             kind: MappingProxyType(_read_kind(registry, kind, entries[kind])) for kind in RESOURCES
         }
+        kinds["stage"] = MappingProxyType(_read_stages(registry, kinds))
+        kinds["culprit"] = MappingProxyType({"": _judged(registry, kinds)})
         itself = ItselfReading(
             build_info={(VERSION,): 1},
             collect_seconds=time.perf_counter() - begun,
@@ -36,19 +42,48 @@ def read_registry(registry: Registry) -> Snapshot:
     return Snapshot(MappingProxyType({**kinds, "itself": MappingProxyType({"": itself})}))
 
 
+def _read_stages(registry: Registry, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return read_stages(registry, kinds)
+    except Exception as error:
+        faults.swallow(error, "reading the stages")
+        return {}
+
+
+def _judged(registry: Registry, kinds: Mapping[str, Any]) -> CulpritReading:
+    try:
+        if registry.judge is None and process.judging is not None:
+            registry.judge = process.judging()
+        if registry.judge is not None:
+            verdict: CulpritReading = registry.judge.read(kinds, registry.clock())
+            return verdict
+    except Exception as error:
+        faults.swallow(error, "judging")
+    return CulpritReading({}, {}, {})
+
+
 def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str, Any]:
     readings = {}
     for number, entry in enumerate(entries, 1):
         if not number % GIVE_WAY:
             time.sleep(0)
         totals, members = registry.parts(entry)
-        parts = [] if totals is None else [totals]
-        if members:
-            parts += members[0].instrument.read_members(members, registry.clock)
-        if parts:
-            reading = _with_peaks(entry, merge(kind, parts), registry.clock())
+        known = [] if totals is None else [totals]
+        sorts = _by_instrument(members).items()
+        found = (one for instrument, ledgers in sorts for one in instrument.read_members(ledgers, registry.clock))
+        merged = merge_all(kind, chain(known, found))
+        if merged is not None:
+            reading = _with_peaks(entry, merged, registry.clock())
             readings[entry.name] = _as_shown(entry, kind, reading)
     return readings
+
+
+def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
+    """The members of one name by what reads them: a lock and a semaphore may share one."""
+    sorts: dict[Any, list[Any]] = {}
+    for ledger in members:
+        sorts.setdefault(ledger.instrument, []).append(ledger)
+    return sorts
 
 
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:

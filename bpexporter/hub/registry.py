@@ -18,6 +18,7 @@ from bpexporter.hub.entries import Entry, Owner
 from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.kinds import RESOURCES
 from bpexporter.resources.protocols import Instrument, Ledger
+from bpexporter.resources.stage.table import StageTable
 
 OTHER_NAME = "__other__"
 # One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
@@ -25,12 +26,24 @@ MAX_NAMES = 1_000
 
 
 class Registry:
-    """Names and members. `buckets`, `max_names` and `clock` are those of the hub."""
+    """Names and members. `buckets`, `max_names` and `clock` are those of the hub.
 
-    def __init__(self, *, buckets: tuple[float, ...], max_names: int, clock: Callable[[], float]) -> None:
+    `find_loop` watches the loop of a member.
+    """
+
+    def __init__(
+        self,
+        *,
+        buckets: tuple[float, ...],
+        max_names: int,
+        clock: Callable[[], float],
+        find_loop: Callable[[Any, Registry], None],
+    ) -> None:
+        self._find_loop = find_loop
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
+        self.every_loop = False  # each loop that runs is to be watched, whatever it owns
         self._start()
 
     def _start(self) -> None:
@@ -38,9 +51,20 @@ class Registry:
         self.reading = threading.RLock()  # one reading at a time
         self._names: dict[str, dict[str, Entry]] = {kind: {} for kind in RESOURCES}
         self.folded_names = dict.fromkeys(RESOURCES, 0)
+        self.judge: Any = None  # of successive readings; made at the first one
+        self.stages = StageTable(max_names=self.max_names, clock=self.clock)
         self._dead: deque[Any] = deque()
+        self._note_owner = self._noting()
+
+    def _noting(self) -> Callable[[Any], None]:
+        """Notes the ledger of an object that has died, and when; holds nothing of the registry but its list."""
         note = self._dead.append
-        self._note_owner = lambda owner: note(owner.ledger)
+
+        def note_owner(owner: Any) -> None:
+            owner.ledger.ended_at = owner.ledger.clock()
+            note(owner.ledger)
+
+        return note_owner
 
     def __repr__(self) -> str:
         return ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
@@ -59,6 +83,7 @@ class Registry:
             ledger.owner, ledger.instrument, ledger.requested_name = owner, instrument, name
             ledger.automatic = automatic
             entry.add(ledger)
+            ledger.listener = self.stages
         if beginnings.waiting or not beginnings.begun:
             beginnings.begin()
 
@@ -75,6 +100,11 @@ class Registry:
     def note(self, ledger: Ledger) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
         self._dead.append(ledger)
+
+    def bound(self, ledger: Ledger) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
+        ledger.loopless = False
+        self._find_loop(ledger, self)
 
     def move(self, ledger: Ledger, name: str) -> None:
         """`ledger` goes on under `name`, for which somebody has asked, with all that it has counted."""
@@ -157,16 +187,17 @@ class Registry:
         entry, instrument = ledger.entry, ledger.instrument
         if entry is None or not entry.drop(ledger):
             return
-        ledger.retired = True
+        ledger.retired, ledger.listener = True, None
         try:
-            now = self.clock()
+            now = self.clock() if ledger.ended_at is None else ledger.ended_at
             peak = instrument.peak(ledger, now)
             if peak:
                 entry.peaks = entry.peaks or PeakWindow()
                 entry.peaks.add(peak, now)
             totals = instrument.close(ledger, now)
             known = entry.retired_totals
-            entry.retired_totals = totals if known is None else merge(instrument.kind, [known, totals])
+            parts = [one for one in (known, totals) if one is not None]
+            entry.retired_totals = merge(instrument.kind, parts) if parts else None
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
         finally:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
 from bpexporter.resources.queue.metrics import QueueReading
+from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
 
 
@@ -36,6 +38,17 @@ class Snapshot(NamedTuple):
     def loops(self) -> Mapping[str, LoopReading]:
         """The reading of each loop name."""
         return self.kinds["loop"]
+
+    @property
+    def stages(self) -> Mapping[str, StageReading]:
+        """The reading of each stage."""
+        return self.kinds["stage"]
+
+    @property
+    def culprits(self) -> CulpritReading:
+        """The verdict."""
+        reading: CulpritReading = self.kinds["culprit"].get("", CulpritReading({}, {}, {}))
+        return reading
 
 
 # Labels that all samples of a snapshot have, and the snapshot.

@@ -9,23 +9,20 @@ object cheap.
 from __future__ import annotations
 
 import functools
-import os
-import sys
 import weakref
-from pathlib import Path
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from bpexporter.naming.awaiting import awaiting
 from bpexporter.naming.bytecode import instructions_of, target_of
 from bpexporter.naming.targets import UNKNOWN, Target
+from bpexporter.resources.awaiting import awaiting
+from bpexporter.resources.origins import is_inner, join, module_name, plain, written
 
 # So many places are kept; a program that has more makes its code as it goes.
 MOST_PLACES = 4_096
 # A factory calls a factory: further up nobody knows what it is about.
 MOST_FRAMES = 16
 CO_NEWLOCALS = 0x2
-LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
 OPENING = ("open_connection", "open_unix_connection")
 
 
@@ -180,44 +177,7 @@ def first_argument(frame: FrameType) -> Any:
     return frame.f_locals.get(code.co_varnames[0])
 
 
-def is_inner(module: str, filename: str) -> bool:
-    """Whether code is the standard library's or our own."""
-    top = module.partition(".")[0]
-    if top == __name__.partition(".")[0]:
-        return True
-    theirs = filename.startswith((LIBRARY, "<frozen")) and "-packages" not in filename
-    return theirs and top in sys.stdlib_module_names and top != "__main__"
-
-
 # Names ----------------------------------------------------------------------------------------------------
-
-
-def module_name(globals_: dict[str, Any]) -> str:
-    """The name by which code is known: that of the module, and for a program that of its file."""
-    name = globals_.get("__name__")
-    if name == "__main__":
-        spec = globals_.get("__spec__")
-        known = getattr(spec, "name", None)
-        if isinstance(known, str):
-            return known.removesuffix(".__main__")
-        file = globals_.get("__file__")
-        return Path(file).stem if isinstance(file, str) else name
-    return name if isinstance(name, str) else UNKNOWN
-
-
-def join(*parts: str) -> str:
-    """The parts that there are, with dots between."""
-    return ".".join(part for part in parts if part)
-
-
-def written(name: str) -> str:
-    """`name` as it may be watched under: keys and modules may be called anything."""
-    return name.encode("utf-8", "backslashreplace").decode()[:1_000]
-
-
-def plain(qualname: str) -> str:
-    """A qualified name without what stands in angle brackets, such as ``<locals>``."""
-    return join(*(part for part in qualname.split(".") if not part.startswith("<")))
 
 
 def name_of(target: Target, code: CodeType, module: str, first: Any) -> str:

@@ -2,11 +2,14 @@
 
 Where they are not, the originals are called, and the cost is accepted rather than the behaviour changed. A
 method is known by what it compiles to, so no source file is read, and frozen programs are known too.
+
+With ``BPEXPORTER_UNKNOWN_SOURCES=1`` no source is known: that is how tests go this way on any interpreter.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable
 from types import CodeType
@@ -29,4 +32,6 @@ def _parts(code: CodeType, doc: str | None) -> tuple[Any, ...]:
 
 def is_known(methods: Iterable[Any], known: dict[tuple[int, int], str]) -> bool:
     """Whether the digest of `methods` is the one in `known` for the running version of Python."""
+    if os.environ.get("BPEXPORTER_UNKNOWN_SOURCES") == "1":
+        return False
     return known.get(sys.version_info[:2]) == fingerprint(methods)

@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
     STREAM: Kind(
         (asyncio.StreamWriter, asyncio.WriteTransport), "bpexporter.resources.stream.instrument", "StreamInstrument"
     ),
-    LIMITER: Kind((asyncio.Semaphore,), "bpexporter.resources.limiter.instrument", "LimiterInstrument"),
+    LIMITER: Kind((asyncio.Semaphore,), "bpexporter.resources.limiter.instrument", "SemaphoreInstrument"),
     LOOP: Kind((asyncio.AbstractEventLoop,), "bpexporter.resources.loop.instrument", "LoopInstrument"),
 }
 RESOURCES = tuple(KINDS)
@@ -77,7 +77,7 @@ def fitting(obj: object) -> Any:
         if issubclass(type(obj), types):
             return instrument_of(kind)
     uvloop = sys.modules.get("uvloop.loop")
-    if uvloop is not None and issubclass(type(obj), uvloop.UVBaseTransport):
+    if uvloop is not None and issubclass(type(obj), (uvloop.UVBaseTransport, uvloop._SSLProtocolTransport)):
         return instrument_of(STREAM)
     raise TypeError(
         f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {WATCHABLE}, "

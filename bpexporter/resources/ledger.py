@@ -25,7 +25,9 @@ class MemberLedger:
         "automatic",  # nobody has asked for the name: it was found
         "retired",  # its totals are with its name, and it counts no more
         "loopless",  # the object belongs to no loop yet
+        "loop_ledger",  # the ledger of the loop in which it was watched, or to which it was bound; None where none is
         "clock",  # monotonic seconds
+        "ended_at",  # when its object came to its end; None while it lives
         "listener",  # is told of long waits, and now and then of an operation; mostly None
     )
 
@@ -40,6 +42,8 @@ class MemberLedger:
         self.requested_name = ""
         self.automatic = self.retired = self.loopless = False
         self.clock = clock
+        self.loop_ledger: MemberLedger | None = None
+        self.ended_at: float | None = None
         self.listener = None
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:

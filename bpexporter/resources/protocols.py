@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from bpexporter.faults import faults
@@ -16,8 +16,14 @@ GIVE_WAY = 40
 class Registry(Protocol):
     """What a ledger may tell the names among which it stands."""
 
+    stages: Any
+    """The stages of the tasks that use what is watched."""
+
     def note(self, ledger: Any) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
+
+    def bound(self, ledger: Any) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
 
 
 class Entry(Protocol):
@@ -40,6 +46,9 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    ended_at: float | None
+    """When its object came to its end; ``None`` while it lives."""
+    listener: Any
     clock: Callable[[], float]
 
 
@@ -53,13 +62,15 @@ class Reading(Protocol):
 
 
 L = TypeVar("L")
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
-class Instrument(Protocol[L, R]):
+class Instrument(Protocol[L, R_co]):
     """What attaches ledgers to the objects of one kind, and reads them."""
 
     kind: str
+    clocks: tuple[tuple[str, str], ...] = ()
+    """The directions in which a task may wait for such a resource, and the stall clock of its ledger for each."""
 
     def ledger_of(self, obj: Any) -> L | None:
         """The ledger of `obj`, ``None`` where it is not watched; runs none of the host's code."""
@@ -67,20 +78,35 @@ class Instrument(Protocol[L, R]):
     def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
         """Give `obj` a ledger. Raises ``TypeError`` where it cannot be watched."""
 
+    def owner_of(self, obj: Any) -> Any:
+        """The object that lives as long as what is recorded: `obj` itself, or what stands behind it."""
+        return obj
+
+    def join(self, obj: Any, ledger: L) -> None:
+        """`obj` is watched, and `ledger` records already what stands behind it."""
+
     def detach(self, obj: Any) -> None:
         """Take the ledger from `obj`."""
+
+    def replace(self, obj: Any, former: L, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
+        """Give `obj`, whose `former` ledger is retired, another one that begins at zero."""
+        self.detach(obj)
+        return self.attach(obj, bounds=bounds, clock=clock)
 
     def uninstall(self) -> None:
         """Put the originals back: nothing of this kind is watched any more."""
 
-    def read(self, ledger: L, now: float) -> R:
+    def read(self, ledger: L, now: float) -> R_co:
         """A reading at `now`; may be called from any thread and runs none of the host's code."""
 
-    def close(self, ledger: L, now: float) -> R:
+    def close(self, ledger: L, now: float) -> R_co:
         """The totals of a ledger whose object is gone or no longer watched."""
 
     def peak(self, ledger: L, now: float) -> float | None:
         """Highest utilisation of the last 60 s; ``None`` where there is none."""
+
+    def end_waits(self, ledger: L, now: float) -> None:
+        """The loop in which the callers wait has closed: nobody waits any more."""
 
     def restart(self, ledger: L, now: float) -> None:
         """Count from zero, with the object as it is now."""
@@ -88,17 +114,19 @@ class Instrument(Protocol[L, R]):
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
 
-    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> list[R]:
+    def attend(self, ledger: L, loop: Any) -> bool:
+        """Look at an object of `loop`, on its thread: what was left may have changed. Whether somebody is held up."""
+        return False
+
+    def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R_co]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.
 
         One that fails is left out and counted.
         """
-        readings: list[R] = []
         for number, ledger in enumerate(ledgers, 1):
             if not number % GIVE_WAY:
                 time.sleep(0)
             try:
-                readings.append(self.read(ledger, clock()))
+                yield self.read(ledger, clock())
             except Exception as error:
                 faults.swallow(error, f"reading a {self.kind}")
-        return readings

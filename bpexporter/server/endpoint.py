@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bpexporter.export.json import judged
 from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
@@ -104,7 +105,7 @@ def mount(
     answers = Answers(hub, found, seconds=DEFAULT_LIMITS.render)
     page = PageAnswers(
         answers.worker,
-        StateKeeper(hub.snapshot, judge=lambda *_: None),
+        StateKeeper(hub.snapshot, judge=judged),
         metrics=f"../{path.rpartition('/')[2]}",
         seconds=DEFAULT_LIMITS.render,
     )

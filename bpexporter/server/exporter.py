@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.server.answers import Answers
@@ -76,7 +77,7 @@ class Exporter:
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        keeper = StateKeeper(hub.snapshot, judge=lambda *_: None, processes=processes, unseen=unseen)
+        keeper = StateKeeper(hub.snapshot, judge=judged, processes=processes, unseen=unseen)
         self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
         self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]

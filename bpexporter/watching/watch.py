@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from bpexporter.hub import forks as _forks  # noqa: F401  whoever watches also forks well
 from bpexporter.hub import process
 from bpexporter.hub.hub import Hub, checked_hub, registry_of
-from bpexporter.hub.loops import find_loop
+from bpexporter.hub.loops import find_loop, follow_loops
 from bpexporter.hub.names import checked_name
 from bpexporter.hub.registry import Registry
 from bpexporter.hub.snapshot import Snapshot
-from bpexporter.resources.kinds import LOOP, RESOURCES, fitting, loaded
+from bpexporter.resources.kinds import LOOP, RESOURCES, fitting, instrument_of, loaded
 
 T = TypeVar("T")
 
@@ -60,20 +60,27 @@ def watch_automatically(obj: object, name: str, hub: Hub) -> None:
 def _record(obj: object, name: str, registry: Registry, instrument: Any) -> None:
     ledger = instrument.ledger_of(obj)
     if ledger is not None and _goes_on(ledger, name, registry):
+        instrument.join(obj, ledger)
         return
     if ledger is not None and _is_unclaimed(ledger):
         ledger.entry.registry.discard(ledger)
-        instrument.detach(obj)
     elif ledger is not None:
-        ledger.entry.registry.release(obj, ledger)
-    _attach(obj, name, registry, instrument, automatic=False)
+        ledger.entry.registry.remove(ledger)
+    _attach(obj, name, registry, instrument, automatic=False, former=ledger)
 
 
-def _attach(obj: object, name: str, registry: Registry, instrument: Any, *, automatic: bool) -> None:
-    ledger = instrument.attach(obj, bounds=registry.buckets, clock=registry.clock)
-    registry.add(obj, name, ledger, instrument, automatic=automatic)
+def _attach(
+    obj: object, name: str, registry: Registry, instrument: Any, *, automatic: bool, former: Any = None
+) -> None:
+    bounds, clock = registry.buckets, registry.clock
+    if former is None:
+        ledger = instrument.attach(obj, bounds=bounds, clock=clock)
+    else:
+        ledger = instrument.replace(obj, former, bounds=bounds, clock=clock)
+    registry.add(instrument.owner_of(obj), name, ledger, instrument, automatic=automatic)
     if instrument.kind != LOOP:
         find_loop(ledger, registry)
+        follow_loops()
 
 
 def _goes_on(ledger: Any, name: str, registry: Registry) -> bool:
@@ -112,9 +119,18 @@ def _clear(instrument: Any) -> None:
         _rounds[instrument.kind] += 1
         instrument.uninstall()
     if not any(_watched(kind) for kind in RESOURCES if kind != LOOP):
-        for ledger in [one for registry in process.all_registries() for one in registry.members(LOOP)]:
-            if ledger.automatic:
+        _leave_loops()
+
+
+def _leave_loops() -> None:
+    registries = process.all_registries()
+    for registry in registries:
+        for ledger in registry.members(LOOP):
+            if ledger.automatic and not registry.every_loop:
                 _release_member(ledger)
+    if not any(registry.every_loop for registry in registries) and _rounds[LOOP] < MOST_ROUNDS:
+        _rounds[LOOP] += 1
+        instrument_of(LOOP).uninstall()
 
 
 def _watched(kind: str) -> bool:

@@ -24,6 +24,7 @@ from grafana.source.panels import (
     steps,
 )
 from grafana.source.queries import MEMBERS, VARIABLES
+from grafana.source.stages import stages
 
 ABOUT = (
     "Is anything backing up, since when, and who is held up. Read from the top: the numbers of now, the places, then "
@@ -261,7 +262,7 @@ def states() -> Panel:
 
 def overview() -> dict[str, Any]:
     """The dashboard."""
-    parts = [queues(), streams(), limiters(), loops(), exporter()]
+    parts = [stages(), queues(), streams(), limiters(), loops(), exporter()]
     return dashboards.dashboard(
         dashboards.OVERVIEW,
         "Backpressure overview",

@@ -120,8 +120,17 @@ def limiters() -> list[Panel]:
         heatmap(
             "How long acquire takes",
             "{limiter.acquire_wait_seconds.bucket}",
-            width=8,
+            width=12,
             do="The lowest band are acquires that did not wait.",
+        ),
+        lines(
+            "Work that executors have not begun",
+            [Query(worst(by("limiter", "{limiter.waiting_work_items}", "sum")), named)],
+            unit="short",
+            decimals=0,
+            width=12,
+            links=links,
+            do="More is submitted than the workers do. Nobody is held up until somebody awaits it.",
         ),
         lines(
             "Acquires given up",

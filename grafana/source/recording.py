@@ -45,16 +45,15 @@ LIMITER_REFUSED = refused("limiter", "refused_acquires_total", "acquire_wait_sec
 QUEUE_AT_REST = Recording(
     f"instance_queue:backpressure_queue_at_rest:max_over_time{REMEMBERED}",
     f"""
-# Full within the last hour, and nobody has ever waited for room or been turned away: what is handed out and given
-# back, as the connections of a pool, for which full means idle.
+# Full within the last hour, and nobody has ever waited for room, or was turned away lately: what is handed out and
+# given back, as the connections of a pool, for which full means idle.
 max_over_time({{queue.utilization_ratio}}[{REMEMBERED}]) >= {thresholds.FULL}
 and (
-  max_over_time({{queue.stalled_seconds_total}}[{LONG}]) == 0
-  or max_over_time({{queue.blocked_producers}}[{LONG}]) == 0
-  or max_over_time({{queue.longest_block_seconds}}[{LONG}]) == 0
+  max_over_time({{queue.stalled_seconds_total}}[{RATE}]) == 0
+  or max_over_time({{queue.blocked_producers}}[{RATE}]) == 0
 )
-unless max_over_time({{queue.stalled_seconds_total}}[{LONG}]) > 0
-unless sum without (reason) (max_over_time({{queue.refused_puts_total}}[{LONG}])) > 0
+unless max_over_time({{queue.stalled_seconds_total}}[{RATE}]) > 0
+unless {QUEUE_REFUSED.record} > 0
 """.strip("\n"),
 )
 QUEUE_RISING = Recording(
@@ -76,6 +75,14 @@ RECEIVER_LIMITED = Recording(
     f"(rate({{stream.tcp_busy_seconds_total}}[{RATE}]) > 0)",
 )
 
+CULPRIT = Recording(
+    f"instance_culprit:backpressure_culprit:ratio_rate{LONG}",
+    f"""
+# Of several processes under one instance, as behind a sidecar, the seconds add up.
+clamp_max(rate({{culprit.seconds_total}}[{LONG}]), 1)
+""".strip("\n"),
+)
+
 RECORDINGS = (
     QUEUE_PRESSURE,
     QUEUE_REFUSED,
@@ -88,4 +95,5 @@ RECORDINGS = (
     LIMITER_REFUSED,
     LOOP_PRESSURE,
     LOOP_BUSY,
+    CULPRIT,
 )

@@ -43,6 +43,7 @@ UNHEEDED = Threshold(0.5, "writers over their mark that are in no drain, on aver
 UNHEEDED_SHARE = Threshold(0.05, "share of the paused time outside of drains that is only the way from one to the next")
 RUNAWAY = Threshold(10, "times its mark that a buffer which grows and grows holds")
 BUSY = Threshold(0.9, "share of the time in which an event loop works, from which on it can take no more")
+CULPRIT = Threshold(0.5, "share of the time in which the verdict named the same culprit")
 LOOP_STUCK = Threshold(0.2, "share of the time in which the event loop was late")
 
 # Windows. A gauge in an alert is wrapped over GRACE at least, so that one lost scrape (of up to 60 s) does not reset

@@ -63,6 +63,7 @@ backpressure_stream_tcp_limited_seconds_total      counter    stream,cause    su
 backpressure_limiter_members                       gauge      limiter         sum
 backpressure_limiter_capacity_permits              gauge      limiter         sum
 backpressure_limiter_in_use_permits                gauge      limiter         sum
+backpressure_limiter_waiting_work_items            gauge      limiter         sum
 backpressure_limiter_utilization_ratio             gauge      limiter         max
 backpressure_limiter_peak_utilization_ratio        gauge      limiter         max
 backpressure_limiter_acquire_wait_seconds          histogram  limiter         sum
@@ -78,6 +79,17 @@ backpressure_loop_busy_ratio                       gauge      loop            ma
 backpressure_loop_lag_seconds                      histogram  loop            sum
 backpressure_loop_stalled_seconds_total            counter    loop            sum
 backpressure_loop_tasks                            gauge      loop            sum
+backpressure_stage_tasks                           gauge      pipeline_stage                               sum
+backpressure_stage_seconds_total                   counter    pipeline_stage,state                         sum
+backpressure_stage_link_info                       gauge      pipeline_stage,resource,kind,direction       max
+backpressure_stage_crew_tasks                      gauge      pipeline_stage,crew                          sum
+backpressure_stage_crew_seconds_total              counter    pipeline_stage,crew,state                    sum
+backpressure_stage_crew_wait_seconds_total         counter    pipeline_stage,crew,resource,kind,direction  sum
+backpressure_stage_crew_busiest_ratio              gauge      pipeline_stage,crew                          max
+backpressure_stage_awaits_total                    counter    pipeline_stage,awaited                       sum
+backpressure_culprit_info                          gauge      cause,kind,name                              max
+backpressure_culprit_seconds_total                 counter    cause,kind,name                              sum
+backpressure_culprit_age_seconds                   gauge      cause,kind,name                              max
 bpexporter_build_info                              gauge      version         max
 bpexporter_collect_seconds                         gauge      -               max
 bpexporter_collect_errors_total                    counter    -               sum
@@ -94,6 +106,7 @@ PARTS = {
     ("queue", "reason"): ("full", "cancelled", "shutdown"),
     ("stream", "cause"): ("receiver", "send_buffer"),
     ("limiter", "reason"): ("cancelled",),
+    ("stage", "state"): ("idle", "blocked", "working"),
 }
 # Told to the program itself, and no series: a reading says of how many writers the kernel was asked.
 WITHOUT_METRIC = {("stream", "kernel_writers")}
@@ -152,9 +165,13 @@ def test_a_unit_of_physics_stands_in_the_name(metric):
 
 @each
 def test_labels_clash_with_nothing(metric):
-    """No label is one that a target, a rule or a histogram has already; the resource's comes first."""
-    assert TAKEN.isdisjoint(metric.labels)
-    assert metric.subject == "itself" or metric.labels[0] == metric.subject
+    """No label is one that a target, a rule or a histogram has already; the resource's comes first.
+
+    A culprit is of any kind, and has a name.
+    """
+    assert TAKEN.isdisjoint(set(metric.labels) - ({"name"} if metric.subject == "culprit" else set()))
+    first = {"stage": "pipeline_stage", "culprit": "cause"}.get(metric.subject, metric.subject)
+    assert metric.subject == "itself" or metric.labels[0] == first
 
 
 @each

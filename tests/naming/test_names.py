@@ -38,7 +38,8 @@ def module_of(source: str, name: str = "app") -> types.ModuleType:
 
 def names(hub: bpexporter.Hub) -> list[str]:
     """The names of all queues, limiters and streams, in the order of their making."""
-    return [name for kind, named in hub.snapshot().kinds.items() if kind not in ("itself", "loop") for name in named]
+    kinds = hub.snapshot().kinds
+    return [name for kind in ("queue", "stream", "limiter") for name in kinds[kind]]
 
 
 def made_by(source: str, hub: bpexporter.Hub) -> list[str]:

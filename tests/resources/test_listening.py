@@ -7,7 +7,7 @@ import socket
 import pytest
 from fake_clock import Clock
 
-from bpexporter import Hub, watch
+from bpexporter import Hub, unwatch, watch
 from bpexporter.faults import faults
 from bpexporter.hub.hub import registry_of
 from bpexporter.resources.listening import LONG_WAIT, TOLD_SECONDS
@@ -155,7 +155,7 @@ async def test_a_drain_that_waits_is_told(clock):
 
 
 async def test_a_caller_that_waited_before_is_told(clock):
-    """A put that was blocked before its queue was watched is told from then on, after its step."""
+    """A put that was blocked before its queue was watched is told from then on, in its step."""
     queue = asyncio.Queue(1)
     queue.put_nowait(1)
     task = await waiting(queue.put(2))
@@ -164,7 +164,7 @@ async def test_a_caller_that_waited_before_is_told(clock):
     queue.get_nowait()
     await task
     await turn()
-    assert heard.waits == [("put", SECONDS, None)]
+    assert heard.waits == [("put", SECONDS, task)]
 
 
 async def test_an_operation_that_does_not_wait_is_told(clock):
@@ -236,9 +236,12 @@ async def test_a_listener_that_fails_harms_nobody(begin, clock, monkeypatch):
     assert faults.count > before
 
 
-async def test_a_hub_asks_for_no_listener(clock):
-    """As long as nobody asks, nobody is told."""
+async def test_the_stages_of_a_hub_are_told(clock):
+    """Who listens is the hub's table of stages, from the first moment to the last."""
     hub = Hub(clock=clock)
     queue = watch(asyncio.Queue(), "it", hub=hub)
-    assert ledger_of(queue).entry.registry is registry_of(hub)
-    assert [ledger.listener for ledger in registry_of(hub).members("queue")] == [None]
+    (ledger,) = registry_of(hub).members("queue")
+    assert ledger is ledger_of(queue)
+    assert ledger.listener is registry_of(hub).stages
+    unwatch(queue)
+    assert ledger.listener is None

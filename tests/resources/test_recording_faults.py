@@ -14,7 +14,7 @@ from bpexporter.faults import faults
 RECORDING = (
     *(f"primitives/{name}.py" for name in ("stall_clock", "bands", "peaks", "tracers", "histogram")),
     *(f"resources/{kind}/ledger.py" for kind in ("queue", "limiter", "stream")),
-    *("resources/queue/reading.py", "resources/stream/instrument.py", "resources/stream/columns.py"),
+    *("resources/queue/reading.py", "resources/stream/instrument.py", "resources/stream/reading.py"),
 )
 
 

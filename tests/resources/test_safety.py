@@ -696,7 +696,7 @@ print(reading.blocked_producers, reading.blocked_puts, reading.refused_puts, rea
 }
 EXPECTED = {
     "cancelled by asyncio.run": "0 3 (0, 3, 0) 1\n",
-    "left behind in a closed loop": "3 3 (0, 0, 0) 1\n",
+    "left behind in a closed loop": "0 3 (0, 0, 0) 1\n",
     "left behind in a loop that is never closed": "3 3 (0, 0, 0) 1\n",
 }
 

@@ -51,5 +51,5 @@ def promtool(major: int) -> str:
     if fitting is None:
         if not found:
             needs("promtool")
-        pytest.skip(f"no promtool of version {major} in PATH or PROMTOOL_PATH: tests/rules/README.md says where from")
+        pytest.skip(f"no promtool of version {major} in PATH or PROMTOOL_PATH: see tests/support/prometheus_3")
     return fitting

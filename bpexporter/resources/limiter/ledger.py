@@ -1,72 +1,89 @@
-"""The ledger of a limiter: what the hot path of a semaphore updates."""
+"""The ledger of a limiter: what those who acquire and release permits update."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from bpexporter.primitives.histogram import Durations, HistogramReading
-from bpexporter.primitives.peaks import PEAK_WINDOW, PeakWindow
+from bpexporter.primitives.amounts import amount
+from bpexporter.primitives.histogram import Durations
+from bpexporter.primitives.limits import INFINITY
+from bpexporter.primitives.peaks import PEAK_SLOT, PEAK_WINDOW, PeakWindow
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.ledger import MemberLedger
-from bpexporter.resources.limiter.metrics import LimiterReading
 
-# The clock is read at least once in so many releases, so that a peak can be dated; a reading asks for one too.
-ALARM_RELEASES = 256
-# Under this many seconds between two such readings of the clock they may be further apart, over it they come nearer.
-ALARM_SECONDS = 0.05
+# A capacity that nobody has told, of which nothing was free when the limiter was watched, is what was free at most; it
+# is known when nothing was added to it for so many seconds.
+SETTLED_SECONDS = 60.0
 
 
 class LimiterLedger(MemberLedger):
-    """What is recorded of one semaphore.
-
-    A release compares the permits that are free after it with `lowest` and `capacity`, and the acquires so far with
-    `alarm`; where one of them says so, there is a peak to date.
-    """
+    """What is recorded of one limiter. But for `seen`, the thread of its loop alone writes."""
 
     __slots__ = (
-        *("acquires", "capacity", "value", "seen", "refused_cancelled", "blocked", "waits"),
-        *("exact", "ceiling", "lowest", "alarm", "interval", "alarm_at", "peaks"),
+        # Counted.
+        "acquires",  # acquires that got a permit
+        "refused_cancelled",  # acquires given up
+        "blocked",  # callers that wait for a permit
+        "waits",  # seconds that each acquire which got a permit had waited
+        # The level: permits in use.
+        "capacity",  # permits at most, as far as is known
+        "known_from",  # when the capacity is known: always, where somebody has told it
+        "peaks",  # levels that were left
+        "seen",  # the level at the last reading, and when that was
+        # Compared by each release.
+        "exact",  # whether the limiter is the standard library's through and through
+        "lowest",  # free permits; a release to fewer leaves a higher level than the one that was dated last
+        "dated_until",  # until then that level, and those below, need not be dated again
     )
 
-    def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float], capacity: int, value: int) -> None:
+    def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float], capacity: float = 0) -> None:
         super().__init__(clock=clock)
         self.exact = False
-        self.restart(bounds=bounds, capacity=capacity, value=value)
+        self.restart(bounds=bounds, capacity=capacity)
 
-    def restart(self, *, bounds: tuple[float, ...], capacity: int, value: int) -> None:
-        """Count from zero, with the semaphore as it is now."""
-        self.acquires = 0
-        self.capacity, self.value = capacity, value
-        self.seen = 0, 0.0  # the permits in use at the last reading, and when that was
-        self.refused_cancelled = 0
+    def restart(self, *, bounds: tuple[float, ...], capacity: float) -> None:
+        """Count from zero, with so many permits."""
+        self.acquires = self.refused_cancelled = 0
         self.blocked = StallClock(side="acquire")
         self.waits = Durations(bounds)
-        self.ceiling = self.lowest = -1
-        self.alarm, self.interval, self.alarm_at = 0, 1, self.clock()
+        self.capacity = capacity
+        self.known_from = -INFINITY
         self.peaks = PeakWindow()
+        self.seen: tuple[float, float] = 0, -INFINITY
+        self.lowest: float = -1
+        self.dated_until = -INFINITY
 
-    # Recording: called by the instrument, on the thread of the semaphore's loop --------------------------
+    def doubt(self) -> None:
+        """Let the capacity be unknown until it has shown."""
+        self.known_from = INFINITY
 
-    def note_release(self, value: int) -> None:
-        """A release left `value` permits free, and there is something to time."""
-        now = self.clock()
-        if value > self.capacity:  # released more often than acquired, or held since before it was watched
-            self.capacity = value
-        in_use = self.capacity - value + 1
-        if self.acquires >= self.alarm:
-            self._renew(in_use, now)
-        else:
-            self.ceiling = in_use
-            self.peaks.add(in_use, now)
-        self.lowest = self.capacity + 1 - self.ceiling
+    def inherit(self, before: LimiterLedger) -> None:
+        """Go on where `before` recorded the same limiter: who waits has begun to wait there."""
+        self.blocked.begun = 0
+        if before.capacity >= self.capacity:
+            self.capacity, self.known_from = before.capacity, before.known_from
+
+    # Recording: on the thread of the limiter's loop -------------------------------------------------------
+
+    def note_release(self, value: float, now: float) -> None:
+        """A release has left `value` permits free `now`, and there is something to date."""
+        free = amount(value)
+        if free is None:
+            return
+        if free > self.capacity:  # released more often than acquired, or held since before it was watched
+            self.capacity = free
+            if self.known_from > -INFINITY:
+                self.known_from = now + SETTLED_SECONDS
+        self.left(self.capacity - free + 1, now)
+        self.lowest = free
         if self.listener is not None:
             self.tell_operation(self.blocked, now)
 
-    def _renew(self, in_use: int, now: float) -> None:
-        self.peaks.add(max(self.ceiling, in_use), now)
-        brisk = now - self.alarm_at < ALARM_SECONDS
-        self.interval = min(self.interval * 2, ALARM_RELEASES) if brisk else max(1, self.interval // 2)
-        self.alarm_at, self.alarm, self.ceiling = now, self.acquires + self.interval, in_use - 1
+    def left(self, level: float, now: float) -> None:
+        """So many permits were in use until `now`."""
+        # A release within the slot may leave the same level again, and does not say so.
+        self.dated_until = now + PEAK_SLOT
+        self.peaks.add(level, self.dated_until)
 
     def begin(self, token: object) -> None:
         """An acquire of this `token` waits."""
@@ -82,44 +99,13 @@ class LimiterLedger(MemberLedger):
         self.waits.feed(self.end_wait(self.blocked, token))
         self.acquires += 1
 
+    def end_waits(self, now: float) -> None:
+        """Nobody waits any more: the loop has closed, or the limiter is watched no longer."""
+        self.blocked.end_all(now)
+
     # Reading ------------------------------------------------------------------------------------
 
-    def read(self, value: int | None, now: float) -> LimiterReading:
-        """A reading at `now`; `value` permits are free, ``None`` for a semaphore that is gone."""
-        self.alarm = 0  # the next release dates the peak: whatever comes after is newer than this reading
-        blocked = self.blocked.read(now)
-        gone = value is None
-        capacity = 0 if value is None else max(self.capacity, value)
-        in_use = 0 if value is None else capacity - value
-        if not gone:
-            self.seen = in_use, now
-        return LimiterReading(
-            members=int(not gone),
-            capacity_permits=None if gone else capacity,
-            in_use_permits=None if gone else in_use,
-            utilization_ratio=in_use / capacity if capacity else None,
-            peak_utilization_ratio=max(in_use, self.peaks.read(now)) / capacity if capacity else None,
-            acquire_wait_seconds=self._waits(),
-            blocked_acquires=blocked.begun,
-            acquire_blocked_seconds=blocked.caller_seconds,
-            stalled_seconds=blocked.stalled_seconds,
-            waiting_tasks=blocked.callers,
-            longest_block_seconds=blocked.longest,
-            refused_acquires=(self.refused_cancelled,),
-        )
-
-    def peak(self, now: float) -> float:
+    def peak_level(self, now: float) -> float:
         """Most permits in use in the last 60 s, as far as is known where none of them came back."""
         seen, at = self.seen
         return max(self.peaks.read(now), seen if now - at <= PEAK_WINDOW else 0)
-
-    def _waits(self) -> HistogramReading:
-        waits = self.waits
-        for _ in range(100):
-            waits.settle()
-            counts, total = waits.counts, waits.total + waits.briefly
-            acquires, state, busy, late = self.acquires, counts and counts[:], waits.busy, len(waits.raw)
-            if not busy:
-                break
-        acquires -= late
-        return waits.reading(state, total, max(0, acquires - sum(state or ())))

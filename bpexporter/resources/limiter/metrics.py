@@ -9,14 +9,16 @@ from bpexporter.resources.declaration import Metric, declaring
 
 
 class LimiterReading(NamedTuple):
-    """One semaphore, or the semaphores of one name, at one moment. ``None`` is what is not known."""
+    """One limiter, or the limiters of one name, at one moment. ``None`` is what is not known."""
 
     members: int
-    """Live semaphores."""
-    capacity_permits: int | None
+    """Live limiters."""
+    capacity_permits: float | None
     """Sum of the permits."""
-    in_use_permits: int | None
+    in_use_permits: float | None
     """Permits that are held."""
+    waiting_work: int | None
+    """Work that was submitted and has not begun; ``None`` for what is no executor."""
     utilization_ratio: float | None
     """Highest in use/capacity."""
     peak_utilization_ratio: float | None
@@ -41,8 +43,8 @@ _limiter = declaring("limiter", "backpressure_limiter_", label="limiter")
 
 LIMITER_METRICS: tuple[Metric, ...] = (
     _limiter(
-        "members", "gauge", "limiters", "members", "Live semaphores of this name.",
-        "Growing without end: semaphores are made and never dropped.",
+        "members", "gauge", "limiters", "members", "Live limiters of this name.",
+        "Growing without end: limiters are made and never dropped.",
     ),
     _limiter(
         "capacity_permits", "gauge", "permits", "capacity_permits", "Sum of the permits.",
@@ -51,6 +53,10 @@ LIMITER_METRICS: tuple[Metric, ...] = (
     _limiter(
         "in_use_permits", "gauge", "permits", "in_use_permits", "Permits that are held.",
         "More work at once, or work that takes longer.",
+    ),
+    _limiter(
+        "waiting_work_items", "gauge", "items", "waiting_work", "Work submitted to executors that has not begun.",
+        "More is submitted than the workers do; nobody is held up until somebody awaits it.",
     ),
     _limiter(
         "utilization_ratio", "gauge", "ratio", "utilization_ratio", "Highest in use divided by capacity, 0 to 1.",

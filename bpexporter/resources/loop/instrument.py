@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import threading
 from asyncio.events import _get_running_loop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
 from bpexporter.resources.loop.ledger import LoopLedger
+from bpexporter.resources.loop.methods import Lives, Told
 from bpexporter.resources.loop.metrics import LoopReading
+from bpexporter.resources.loop.naming import thread_name
 from bpexporter.resources.patching import ATTRIBUTE, held
 from bpexporter.resources.protocols import Instrument
-
-# Tasks --------------------------------------------------------------------------------------------------
-
-tasks: Any = asyncio.tasks
-# The C task, and the one in Python; what is neither is left out: asking it would run the host's code.
-TASKS: tuple[Any, ...] = (asyncio.Task, tasks._PyTask)
-
-
-def _copies() -> Iterator[Any]:
-    """All tasks of the process. Copying a set never fails, whatever other threads add and drop meanwhile."""
-    for name in ("_all_tasks", "_scheduled_tasks"):
-        found = getattr(tasks, name, None)
-        if found is not None:
-            yield from (task for task in (one() for one in found.data.copy()) if task is not None)
-    yield from set(getattr(tasks, "_eager_tasks", ()))
-
-
-def _is_pending(task: Any, loop: Any) -> bool:
-    for kind in TASKS:
-        if issubclass(type(task), kind):
-            return kind.get_loop(task) is loop and not kind.done(task)
-    return False
-
-
-def count_tasks(loop: Any) -> int:
-    """Tasks of `loop` that are not done, counted from any thread."""
-    if hasattr(tasks, "_py_all_tasks"):  # 3.14 on: tasks stand in no set, and asking stops all threads for it
-        return len(asyncio.all_tasks(loop))
-    return sum(_is_pending(task, loop) for task in _copies())
-
+from bpexporter.resources.tasks import count_tasks
 
 # The instrument ------------------------------------------------------------------------------------------
 
@@ -53,21 +24,29 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
 
     kind = "loop"
 
+    def __init__(self) -> None:
+        self._lives: Lives | None = None
+
+    def follow(self, begins: Told, ends: Told) -> None:
+        """Tell `begins` of each loop that is about to run, and `ends` of each that is about to close."""
+        if self._lives is None:
+            self._lives = Lives(begins, ends)
+        self._lives.install()
+
     def ledger_of(self, loop: Any) -> LoopLedger | None:
         """The ledger of `loop`, ``None`` where it is not watched."""
         ledger = held(loop)
         return ledger if isinstance(ledger, LoopLedger) and not ledger.retired else None
 
     def uninstall(self) -> None:
-        """Nothing is watched any more; nothing was replaced."""
+        """Nothing is watched any more."""
+        if self._lives is not None:
+            self._lives.uninstall()
+            self._lives = None
 
     def name_of(self, ident: int | None) -> str:
-        """The name of a loop that runs in this thread: that of the thread, without what counts threads up."""
-        if ident == threading.main_thread().ident:
-            return "main"
-        thread = next((one for one in threading.enumerate() if one.ident == ident), None)
-        plain = re.sub(r"[-_ ]?\d+", "", thread.name if thread is not None else "")
-        return plain.encode("utf-8", "replace").decode()[:200] or "loop"
+        """The name of a loop that runs in the thread `ident`."""
+        return thread_name(ident)
 
     def keeps_time(self, loop: Any) -> bool:
         """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""

@@ -1,183 +1,343 @@
-"""Watches `asyncio.StreamWriter` and transports, asyncio's and uvloop's: puts ledgers in, follows their lives."""
+"""Watches `asyncio.StreamWriter` and transports, asyncio's and uvloop's: puts ledgers in, follows connections."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from asyncio.events import _get_running_loop
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.resources.patching import ATTRIBUTE, held
 from bpexporter.resources.protocols import Instrument
-from bpexporter.resources.stream import methods as stream_methods
-from bpexporter.resources.stream import pauses as stream_pauses
-from bpexporter.resources.stream.columns import Columns, socket_of, transport_of
+from bpexporter.resources.stream import connections, pauses, transports, writers
+from bpexporter.resources.stream.connections import Group
 from bpexporter.resources.stream.kernel import asked
+from bpexporter.resources.stream.layers import (
+    Level,
+    anchor_of,
+    highest,
+    is_trusted,
+    look,
+    protocol_of,
+    protocols_of,
+    socket_of,
+    transport_at,
+    transport_of,
+)
 from bpexporter.resources.stream.ledger import StreamLedger
 from bpexporter.resources.stream.metrics import StreamReading
+from bpexporter.resources.stream.reading import peak_of, ratio, reading_of
 
-TRUSTED = ("asyncio.", "uvloop")
-# Of so many writers of a name the kernel is asked in one reading, at about 3 microseconds each; the others in the next.
+# Of so many connections of a name the kernel is asked in one reading, at about 3 microseconds each; the others in the
+# next.
 ASKED = 1_000
-# After so many writers a reading gives way to other threads.
+# After so many connections a reading gives way to other threads.
 GIVE_WAY = 200
 
-# Transports that cannot hold an attribute (uvloop's), by identity; what is recorded no more is gone by itself.
-_ledgers: weakref.WeakValueDictionary[int, StreamLedger] = weakref.WeakValueDictionary()
+# A member of a name: a connection that is recorded, or all of those that are only known to be there.
+Member = StreamLedger | Group
+
+# The ledger of each connection, by id() of what lives as long as it.
+_ledgers: dict[int, StreamLedger] = {}
 
 
-# Those of asyncio's transports that show what waits in them without adding it up.
-SELECTING: Any = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
-
-
-def is_trusted(transport: Any) -> bool:
-    """Whether any thread may ask `transport` for its levels."""
-    return type(transport).__module__.startswith(TRUSTED)
-
-
-class StreamInstrument(Instrument[StreamLedger, StreamReading]):
-    """Watches `asyncio.StreamWriter`, its subclasses, and transports that write."""
+class StreamInstrument(Instrument[Any, StreamReading]):
+    """Watches connections: by an `asyncio.StreamWriter`, by a transport, or each that is made."""
 
     kind = "stream"
+    clocks = (("drain", "blocked"),)
 
     def ledger_of(self, obj: Any) -> StreamLedger | None:
-        """The ledger of `obj`, ``None`` where it is not watched."""
-        ledger = held(obj) or _ledgers.get(id(obj))
-        if not isinstance(ledger, StreamLedger) or ledger.retired:
-            return None
-        return ledger if ledger.owner is None or ledger.owner() is obj else None
+        """The ledger of the connection of `obj`, ``None`` where it is not watched."""
+        ledger = held(obj)
+        if not isinstance(ledger, StreamLedger) or ledger.live_owner() is None:
+            ledger = _ledgers.get(id(self.owner_of(obj)))
+        return ledger if ledger is not None and ledger.live_owner() is not None else None
+
+    def owner_of(self, obj: Any) -> Any:
+        """The object that lives as long as the connection of `obj`."""
+        transport = transport_of(obj)
+        found = anchor_of(transport) if is_trusted(transport) else transport
+        return obj if found is None else found
 
     def uninstall(self) -> None:
         """Nothing is watched any more."""
-        stream_methods.uninstall()
-        stream_pauses.uninstall()
+        writers.uninstall()
+        transports.uninstall()
+        pauses.uninstall()
         _ledgers.clear()
 
     def attach(self, obj: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> StreamLedger:
-        """Give `obj` a ledger; raises ``TypeError`` for a transport of which no pauses can be told.
+        """Give the connection of `obj` a ledger; raises ``TypeError`` for a transport of which no pauses can be told.
 
         A transport without a protocol is one that is lost already: there is nothing to tell.
         """
-        writer = isinstance(obj, asyncio.StreamWriter)
-        transport = transport_of(obj)
-        protocol = obj._protocol if writer else transport.get_protocol()
-        ledger = StreamLedger(bounds=bounds, clock=clock, has_drain=writer, counts_bytes=True)
+        ledger = StreamLedger(bounds=bounds, clock=clock)
         ledger.instrument = self
+        transport = transport_of(obj)
+        ledger.trusted = is_trusted(transport)
+        protocol = protocol_of(obj)
         if protocol is None or getattr(protocol, "_connection_lost", False) is True:
             ledger.lost = True
         else:
-            stream_pauses.follow(protocol, ledger)
-        if writer:
-            stream_methods.WRITER.install()
-        else:
-            ledger.counts_bytes = stream_methods.count_bytes(transport)
-        self._place(obj, transport, protocol, ledger)
+            self._follow(ledger, protocol)
+        owner = self.owner_of(obj)
+        ledger.anchor = id(owner)
+        loop = _get_running_loop()
+        ledger.loop = None if loop is None else weakref.ref(loop)
+        self._place(ledger, transport)
+        if isinstance(obj, asyncio.StreamWriter):
+            self.join(obj, ledger)
+        self._first_look(ledger, transport_at(owner), protocol)
+        _ledgers[ledger.anchor] = ledger
         return ledger
 
-    def _place(self, obj: Any, transport: Any, protocol: Any, ledger: StreamLedger) -> None:
-        try:
-            object.__setattr__(obj, ATTRIBUTE, ledger)
-        except AttributeError:
-            _ledgers[id(obj)] = ledger
-        ledger.trusted = is_trusted(transport)
-        ledger.direct = stream_methods.is_direct(protocol)
-        if isinstance(transport, SELECTING) and hasattr(transport, "_buffer"):
-            ledger.selecting = type(transport)
-        if ledger.trusted:
-            ledger.limit = transport.get_write_buffer_limits()[1]
-            ledger.holds(transport.get_write_buffer_size())
+    def join(self, obj: Any, ledger: StreamLedger) -> None:
+        """A writer `obj` of the connection that `ledger` records: its drains are known from now on."""
+        if not isinstance(obj, asyncio.StreamWriter) or held(obj) is ledger:
+            return
+        writers.DRAINS.install()
+        if not ledger.by_transport:
+            writers.WRITES.install()
+        object.__setattr__(obj, ATTRIBUTE, ledger)
+        ledger.has_drain = True
+        ledger.direct = writers.is_direct(protocol_of(obj))
+        ledger.writer = weakref.ref(obj)
+        if not ledger.lost:
+            self._follow(ledger, protocol_of(obj))
+
+    def _follow(self, ledger: StreamLedger, protocol: Any) -> None:
+        if id(protocol) in ledger.protocols:
+            return
+        for other in pauses.followers(protocol):
+            connections.drop(other)  # what is recorded need not be known to be there besides
+        pauses.follow(protocol, ledger)
+        ledger.protocols += (id(protocol),)
+
+    def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
+        """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
+        protocol = protocols_of(transport)[-1]
+        ledger.protocol = id(protocol)
+        if pauses.can_be_followed(protocol):
+            self._follow(ledger, protocol)
+
+    def _place(self, ledger: StreamLedger, transport: Any) -> None:
+        """Let writes to `transport`, the one that the application knows, find the ledger."""
+        ledger.by_transport = transports.is_counted(transport)
+        if ledger.by_transport:
+            transports.count(type(transport))
+            object.__setattr__(transport, ATTRIBUTE, ledger)
+
+    def _first_look(self, ledger: StreamLedger, transport: Any, protocol: Any) -> None:
         flag = getattr(protocol, "_paused", None)
-        if flag is True or (flag is None and ledger.size > ledger.limit > 0):
-            ledger.pause()
+        if not ledger.trusted:
+            if flag is True:
+                ledger.pause()
+            return
+        if not ledger.lost:
+            self._follow_transport(ledger, transport)
+            ledger.kernel = ledger.kernel_first = asked(socket_of(transport))
+        level = look(transport, transports.above(ledger))
+        if level is not None:
+            if flag is True or (flag is None and level.is_over):
+                ledger.pause()
+            ledger.holds(level)
 
     def detach(self, obj: Any) -> None:
-        """Take the ledger from `obj`."""
-        ledger = held(obj) or _ledgers.pop(id(obj), None)
-        if ledger is not None:
-            stream_pauses.leave(ledger)
-        if held(obj) is not None:
-            object.__delattr__(obj, ATTRIBUTE)
+        """Take the ledger from the connection of `obj`."""
+        if isinstance(obj, Group):
+            obj.close()
+            return
+        ledger = held(obj) or _ledgers.get(id(self.owner_of(obj)))
+        if isinstance(ledger, StreamLedger):
+            self._forget(ledger)
+            self._clear(ledger)
 
-    def protocol_of(self, ledger: StreamLedger) -> Any:
-        """The protocol that a transport has now; ``None`` where it is gone."""
-        transport = ledger.owner() if ledger.owner is not None else None
-        return None if transport is None else transport.get_protocol()
+    def _clear(self, ledger: StreamLedger) -> None:
+        """Take the ledger from the writer and the transports that hold it."""
+        writer = ledger.writer() if ledger.writer is not None else None
+        owner = ledger.owner() if ledger.owner is not None else None
+        holders = [] if writer is None else [writer, transport_of(writer)]
+        if owner is not None and ledger.by_transport:
+            holders += [transport_at(owner), highest(transport_at(owner))]
+        for one in holders:
+            if held(one) is ledger:
+                object.__delattr__(one, ATTRIBUTE)
+
+    def _forget(self, ledger: StreamLedger) -> None:
+        for key in ledger.protocols:
+            pauses.leave(key, ledger)
+        ledger.protocols = ()
+        if _ledgers.get(ledger.anchor) is ledger:
+            del _ledgers[ledger.anchor]
+
+    # What the protocol and the application tell -----------------------------------------------------
+
+    def has_protocol(self, ledger: StreamLedger, protocol: Any) -> bool:
+        """Whether `protocol` is one of the connection; of one that is gone nobody knows."""
+        owner = ledger.live_owner()
+        return owner is None or protocol in protocols_of(transport_at(owner))
 
     def paused(self, ledger: StreamLedger) -> None:
         """The buffer is over its high-water mark: the one moment to see its level where no write is seen."""
         ledger.pause()
-        transport = None if ledger.counts_bytes or ledger.owner is None else ledger.owner()
-        if transport is not None and ledger.trusted:
-            ledger.holds(transport.get_write_buffer_size())
+        if ledger.by_transport:
+            return
+        level = self._level(ledger)
+        if level is not None and ledger.trusted:
+            ledger.holds(level)
+            ledger.told_at = level.size, ledger.written
 
-    def changed(self, ledger: StreamLedger, transport: Any) -> None:
-        """The transport has another protocol, as after an upgrade to a WebSocket, which is told of pauses now."""
-        stream_pauses.follow_to(transport.get_protocol(), ledger)
-        if transport.get_write_buffer_size() > ledger.limit:
-            ledger.pause()
-        if ledger.paused and transport.get_write_buffer_size() <= ledger.limit:  # in the meantime, in the loop's thread
-            ledger.resume()
+    def resumed(self, ledger: StreamLedger) -> None:
+        """The buffer is under its low-water mark."""
+        ledger.resume()
+
+    def changed(self, ledger: StreamLedger) -> None:
+        """The transport has another protocol, as after an upgrade to a WebSocket or to TLS, which is told from now."""
+        owner = ledger.live_owner()
+        if owner is None:
+            return
+        transport = transport_at(owner)
+        protocol = protocols_of(transport)[-1]
+        ledger.protocol = id(protocol)
+        if not pauses.can_be_followed(protocol):  # uvloop's TLS: the protocol above it is the one that is followed
+            return
+        self._place_above(ledger, transport)
+        writer = ledger.writer() if ledger.writer is not None else None
+        for key in ledger.protocols:
+            if key != id(protocol) and (writer is None or key != id(protocol_of(writer))):
+                pauses.leave(key, ledger)
+        ledger.protocols = tuple(key for key in ledger.protocols if pauses.is_following(key, ledger))
+        self._follow(ledger, protocol)
+        level = look(transport, transports.above(ledger))
+        if level is not None:
+            ledger.told = ledger.told and level.is_over
+            ledger.looked(level, ledger.clock())
+
+    def _place_above(self, ledger: StreamLedger, transport: Any) -> None:
+        top = highest(transport)
+        if top is not transport and held(transport) is ledger:
+            object.__setattr__(transport, ATTRIBUTE, None)  # what it is given now is counted above
+        if held(top) is not ledger:
+            self._place(ledger, top)
+
+    def upgraded(self, ledger: StreamLedger, transport: Any) -> None:
+        """The application writes to `transport` now, which is above the one that it has written to."""
+        if not ledger.by_transport and transport is not transport_at(ledger.live_owner()):
+            found = anchor_of(transport)
+            ledger.above = None if found is None else weakref.ref(found)
 
     def ended(self, ledger: StreamLedger) -> None:
         """The connection is lost: what the kernel says now is the last that it says."""
         ledger.resume()
         self.last_word(ledger)
+        self._end(ledger)
+
+    def _end(self, ledger: StreamLedger) -> None:
         ledger.lost = True
         ledger.size = 0
-        stream_pauses.leave(ledger)
+        self._forget(ledger)
         if ledger.owner is not None:
             ledger.entry.registry.note(ledger)
 
     def last_word(self, ledger: StreamLedger) -> None:
         """Ask the kernel while there is still somebody to ask; what it said last stays where it says no more."""
-        obj = ledger.owner() if ledger.owner is not None else None
-        if obj is not None and ledger.trusted and not ledger.lost:
-            ledger.kernel = asked(socket_of(transport_of(obj))) or ledger.kernel
+        owner = ledger.owner() if ledger.owner is not None else None
+        if owner is not None and ledger.trusted and not ledger.lost:
+            ledger.kernel = asked(socket_of(transport_at(owner))) or ledger.kernel
 
     # Reading ------------------------------------------------------------------------------------
 
     def read(self, ledger: StreamLedger, now: float) -> StreamReading:
-        """A reading of the writer at `now`."""
-        return self.read_members([ledger], lambda: now)[0]
+        """A reading of the connection at `now`."""
+        return self._reading(ledger, now, kernel=True)
 
-    def stalled_seconds(self, ledger: StreamLedger, now: float) -> float:
+    def stalled_seconds(self, ledger: Member, now: float) -> float:
         """Wall seconds with a blocked drain so far."""
-        return ledger.blocked.read(now).stalled_seconds if ledger.blocked is not None else 0.0
+        if isinstance(ledger, Group) or ledger.blocked is None:
+            return 0.0
+        return ledger.blocked.read(now).stalled_seconds
 
-    def close(self, ledger: StreamLedger, now: float) -> StreamReading:
-        """The totals of a writer that is gone, closed or no longer watched; a drain that waits in it waits unseen."""
-        stream_pauses.leave(ledger)
+    def close(self, ledger: Member, now: float) -> StreamReading:
+        """The totals of a connection that is lost or no longer watched; a drain that waits in it waits unseen."""
+        if isinstance(ledger, Group):
+            return connections.NOTHING
+        self._forget(ledger)
+        self._clear(ledger)
         ledger.resume()
         ledger.give_up(now)
         self.last_word(ledger)
         ledger.retired = True
-        return self.read(ledger, now)
+        return reading_of(ledger, now, None, fresh=False)
 
-    def read_members(self, ledgers: Sequence[StreamLedger], clock: Callable[[], float]) -> list[StreamReading]:
-        """One reading of all `ledgers`; one that fails is left out and counted."""
-        columns = Columns(ledgers[0])
+    def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
+        """Readings of all `ledgers`; one that fails is left out and counted."""
         turn = _next_turn(ledgers)
         for number, ledger in enumerate(ledgers):
             if not (number + 1) % GIVE_WAY:
                 time.sleep(0)
             try:
-                columns.add(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
+                if isinstance(ledger, Group):
+                    yield from ledger.readings()
+                else:
+                    yield self._reading(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
             except Exception as error:
                 faults.swallow(error, "reading a stream")
-        return [columns.reading()]
 
-    def peak(self, ledger: StreamLedger, now: float) -> float | None:
+    def _reading(self, ledger: StreamLedger, now: float, *, kernel: bool) -> StreamReading:
+        self._end_with_its_loop(ledger)
+        level = self._level(ledger)
+        owner = ledger.live_owner()
+        fresh = False
+        if level is not None and owner is not None and ledger.trusted:
+            self._look(ledger, level, transport_at(owner), now)
+            if kernel:
+                fresh = self._ask(ledger, transport_at(owner))
+        return reading_of(ledger, now, level, fresh=fresh)
+
+    def _level(self, ledger: StreamLedger) -> Level | None:
+        owner = ledger.live_owner()
+        if owner is None:
+            return None
+        known = Level(ledger.size, ledger.limit, is_over=False, is_open=not ledger.lost)
+        return (look(transport_at(owner), transports.above(ledger)) or known) if ledger.trusted else known
+
+    def _look(self, ledger: StreamLedger, level: Level, transport: Any, now: float) -> None:
+        if not ledger.lost and id(protocols_of(transport)[-1]) != ledger.protocol:
+            self.changed(ledger)
+        ledger.looked(level, now)
+        if not ledger.by_transport:
+            ledger.grew(level)
+
+    def _ask(self, ledger: StreamLedger, transport: Any) -> bool:
+        told = asked(socket_of(transport))
+        if told is None:
+            return False
+        ledger.kernel = told
+        return True
+
+    def _end_with_its_loop(self, ledger: StreamLedger) -> None:
+        """Nothing of a loop that is closed goes on; it was seen to until the last reading."""
+        loop = ledger.loop() if ledger.loop is not None else None
+        if loop is not None and loop.is_closed() and not ledger.lost and ledger.owner is not None:
+            ledger.ends(ledger.over_seen)
+            ledger.told = False
+            ledger.give_up(ledger.over_seen)
+            self._end(ledger)
+
+    def peak(self, ledger: Member, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
-        return ledger.peak(now) / ledger.limit if ledger.limit else None
+        return None if isinstance(ledger, Group) else ratio(peak_of(ledger, now), ledger.limit)
 
     def restart(self, ledger: StreamLedger, now: float) -> None:
         """Count from zero."""
         ledger.restart()
 
 
-def _next_turn(ledgers: Sequence[StreamLedger]) -> int:
+def _next_turn(ledgers: Sequence[Member]) -> int:
     """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
     if len(ledgers) <= ASKED:
         return 0

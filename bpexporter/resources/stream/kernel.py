@@ -8,9 +8,7 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from typing import Any
-
-from bpexporter.resources.stream.ledger import Kernel
+from typing import Any, NamedTuple
 
 TCP_INFO = 11
 SIOCOUTQ = 0x5411  # TIOCOUTQ: bytes that the peer has not acknowledged
@@ -19,6 +17,28 @@ TIMES = struct.Struct("=QQQ")
 TIMES_AT = 168
 LENGTH = 256
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+class Kernel(NamedTuple):
+    """What the kernel says of one TCP connection."""
+
+    unsent: int
+    """Bytes that the peer has not yet taken."""
+    busy: float
+    """Seconds with something to send, in the socket's whole life."""
+    receiver: float
+    """Of those, seconds limited by the peer's window."""
+    send_buffer: float
+    """Of those, seconds limited by the send buffer."""
+
+    def since(self, first: Kernel) -> Kernel:
+        """The seconds that were added since it said `first`."""
+        return Kernel(
+            self.unsent,
+            max(0.0, self.busy - first.busy),
+            max(0.0, self.receiver - first.receiver),
+            max(0.0, self.send_buffer - first.send_buffer),
+        )
 
 
 def asked(sock: Any) -> Kernel | None:

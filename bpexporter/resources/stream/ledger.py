@@ -1,142 +1,185 @@
-"""The ledger of a stream: what writes, drains and pauses of one writer leave.
+"""The ledger of a stream: what writes, drains and pauses of one connection leave.
 
-There may be many thousand writers, most of which are never held up: what only those need that are is made
+There may be many thousand connections, most of which are never held up: what only those need that are is made
 when it is first needed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.peaks import PEAK_SLOT, PeakWindow
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.ledger import MemberLedger
-
-NOBODY = StallClock()  # read where nobody has waited; never fed
-
-
-class Kernel(NamedTuple):
-    """What the kernel says of one TCP connection."""
-
-    unsent: int
-    """Bytes that the peer has not yet taken."""
-    busy: float
-    """Seconds with something to send."""
-    receiver: float
-    """Of those, seconds limited by the peer's window."""
-    send_buffer: float
-    """Of those, seconds limited by the send buffer."""
-
-
-class Row(NamedTuple):
-    """What one ledger adds to the reading of its name; a column is summed, or its highest is taken."""
-
-    paused: int
-    drains: int
-    blocked_drains: int
-    blocked_seconds: float
-    stalled_seconds: float
-    paused_seconds: float
-    written: int
-    unheeded_writes: int
-    unheeded_bytes: int
-    longest: float
-    brief_seconds: float
+from bpexporter.resources.stream.kernel import Kernel
+from bpexporter.resources.stream.layers import Level
+from bpexporter.resources.stream.unheeded import Unheeded
 
 
 class StreamLedger(MemberLedger):
-    """What is recorded of one `asyncio.StreamWriter`, or of one transport."""
+    """What is recorded of one connection, watched by its writer or by its transport."""
 
     __slots__ = (
-        "bounds",
-        *("drains", "written", "unheeded_writes", "unheeded_bytes", "has_drain", "counts_bytes"),
-        *("paused", "blocked", "pauses", "waits", "size", "limit", "trusted", "protocol", "direct", "selecting"),
-        *("top", "top_at", "peaks", "kernel", "lost"),
+        # The connection. Written by the instrument.
+        "bounds",  # of the histogram, in seconds
+        "has_drain",  # a writer of it is watched, so drains are known
+        "by_transport",  # each write is counted by its transport; else by the writer that is watched, if one is
+        "direct",  # drain() is one that we know
+        "trusted",  # any thread may ask its transport for levels
+        "anchor",  # id() of what lives as long as the connection
+        "writer",  # weak reference to the writer that was watched last; None for a transport
+        "above",  # weak reference to what stands for a layer above, which cannot be seen from below; else None
+        "loop",  # weak reference to its loop; None where it is not known
+        "protocol",  # id() of the transport's protocol when it was last looked for
+        "protocols",  # id() of each protocol that is told of pauses
+        "lost",  # there is no connection any more
+        # What was written and drained. Written by the loop's thread.
+        "drains",  # drain() completed
+        "written",  # bytes
+        "unheeded",  # writes to which nobody listens; None before the first over the mark
+        "blocked",  # the drains that wait; None before the first
+        "waits",  # durations of drains that had to wait; None before the first
+        # What waits in the buffer. Written after writes by the loop's thread, and by who reads.
+        "size",  # bytes, when it was last looked at
+        "limit",  # the high-water mark; None where it is not known
+        "unlooked_bytes",  # written since it was last looked at
+        "top",  # most bytes of the present slot of the peak window
+        "top_at",  # when that was seen
+        "peaks",  # most bytes of the last minute; None before anything had to wait
+        # Time over the mark. Written as `size` is; compared by each write.
+        "told",  # the protocol was told to pause
+        "told_at",  # bytes in the buffer, and written, when it was told where not each write is seen; else None
+        "over_since",  # when it came over its mark; None while it is under it
+        "over_seen",  # when it was last seen over it
+        "over_seconds",  # seconds over it, without the present stretch
+        # The kernel's figures.
+        "kernel",  # what it said last; None where it says nothing
+        "kernel_first",  # what it said when it was first asked
     )
 
     instrument: Any
 
-    def __init__(
-        self, *, bounds: tuple[float, ...], clock: Callable[[], float], has_drain: bool, counts_bytes: bool
-    ) -> None:
+    def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> None:
         super().__init__(clock=clock)
         self.bounds = bounds
-        self.has_drain, self.counts_bytes = has_drain, counts_bytes
-        self.paused = self.lost = False
-        self.size, self.limit = 0, 0
-        self.trusted = False  # whether the transport is one whose methods any thread may call
-        self.selecting: type | None = None  # its class, where that shows whether anything waits in the buffer
-        self.direct = False  # whether drain() is one that we know
-        self.protocol = 0  # id() of the protocol that is told of pauses
+        self.has_drain = self.by_transport = self.direct = self.trusted = self.told = self.lost = False
+        self.anchor = self.protocol = 0
+        self.writer: weakref.ref[asyncio.StreamWriter] | None = None
+        self.above: weakref.ref[Any] | None = None
+        self.loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
+        self.protocols: tuple[int, ...] = ()
+        self.size = 0
+        self.limit: int | None = None
+        self.told_at: tuple[int, int] | None = None
+        self.over_since: float | None = None
+        self.kernel: Kernel | None = None
         self.restart()
 
     def restart(self) -> None:
-        """Count from zero, with the writer as it is now."""
-        self.drains = self.written = self.unheeded_writes = self.unheeded_bytes = 0
+        """Count from zero, with the connection as it is now."""
+        self.drains = self.written = 0
+        self.unheeded: Unheeded | None = None
         self.blocked: StallClock | None = None
-        self.pauses: StallClock | None = None
         self.waits: Durations | None = None
+        self.unlooked_bytes = 0
         self.top, self.top_at = 0, 0.0
         self.peaks: PeakWindow | None = None
-        self.kernel: Kernel | None = None
-        if self.paused:
-            self.paused = False
-            self.pause()
+        self.over_seconds = self.over_seen = 0.0
+        if self.over_since is not None:
+            self.over_since = self.over_seen = self.clock()
+        self.kernel_first = self.kernel
 
-    # Recording: called by the instrument, on the thread of the writer's loop -----------------------------
+    # Time over the mark -------------------------------------------------------------------------
+    #
+    # Two threads write here: the loop's, which is told and looks at writes, and the reader's, which looks. So each
+    # change stands in straight lines without a call: there the interpreter does not change threads.
 
     def pause(self) -> None:
-        """The buffer is over its high-water mark; to be told so again changes nothing."""
-        if self.paused or self.lost:
+        """The protocol was told that the buffer is over its high-water mark; to be told so again changes nothing."""
+        if self.lost:
             return
-        self.pauses = self.pauses or StallClock()
-        self.pauses.begin(self.clock, self.clock())
-        self.paused = True
+        now = self.clock()
+        self.told = True
+        if self.over_since is None:
+            self.over_since = now
 
     def resume(self) -> None:
         """The buffer is under its low-water mark, or there is no connection any more."""
-        self.paused = False
-        if self.pauses is not None:
-            self.pauses.end(self.clock, self.clock())
+        self.ends(self.clock())
+        self.told, self.told_at = False, None
 
-    def wrote(self, size: int, paused: bool) -> None:
-        """`size` bytes were handed over, while the writer was `paused` or not."""
-        self.written += size
-        if paused:
-            self.unheeded_writes += 1
-            self.unheeded_bytes += size
+    def looked(self, level: Level, now: float) -> None:
+        """`level` waits in the buffer: it may be over the mark though the protocol was not told."""
+        self.size, self.limit = level.size, level.limit
+        if self.told:
+            self.over_seen = now
+        elif level.is_over:
+            self.over_seen = now
+            if self.over_since is None and not self.lost:
+                self.over_since = now
+        elif self.over_since is not None:
+            self.ends(self.over_seen)
 
-    def holds(self, level: int) -> None:
-        """After a write `level` bytes are in the buffer."""
-        self.size = level
-        if not level:
-            return
+    def ends(self, when: float) -> None:
+        """It was over its mark until `when`, if at all."""
         now = self.clock()
-        if level > self.top or now - self.top_at >= PEAK_SLOT:
-            self.top, self.top_at = level, now
+        since = self.over_since
+        if since is not None:
+            self.over_since = None
+            self.over_seconds += when - since if when > since else 0.0
+        if self.unheeded is not None:
+            self.unheeded.heeded(now, drains=self.has_drain)
+
+    # Writes: called on the thread of the loop -----------------------------------------------------
+
+    def wrote_over(self, size: int) -> None:
+        """`size` bytes were handed over while the buffer was over its mark."""
+        unheeded = self.unheeded = self.unheeded or Unheeded()
+        unheeded.add(size, self.clock())
+
+    def holds(self, level: Level) -> None:
+        """After a write `level` is in the buffer."""
+        self.unlooked_bytes = 0
+        now, size = self.clock(), level.size
+        self.looked(level, now)
+        if size and (size > self.top or now - self.top_at >= PEAK_SLOT):
+            self.top, self.top_at = size, now
             self.peaks = self.peaks or PeakWindow()
-            self.peaks.add(level, now)
+            self.peaks.add(size, now)
             if self.listener is not None:
                 self.blocked = self.blocked or StallClock(side="drain")
                 self.tell_operation(self.blocked, now)
+
+    def grew(self, level: Level) -> None:
+        """`level` waits at a reading, where not each write is seen: what came since the pause was written past us.
+
+        By more than the whole mark: what frames a message is no reason to wake anybody.
+        """
+        told_at = self.told_at
+        extra = 0 if told_at is None else level.size - told_at[0] - (self.written - told_at[1])
+        if told_at is not None and extra > (level.limit or 0):
+            unheeded = self.unheeded = self.unheeded or Unheeded()
+            unheeded.writes += 1
+            unheeded.bytes += extra
+            self.told_at = told_at[0] + extra, told_at[1]
+
+    # Drains: called on the thread of the loop -------------------------------------------------------
 
     def begin(self, token: object) -> None:
         """A drain of this `token` waits."""
         self.blocked = self.blocked or StallClock(side="drain")
         self.begin_wait(self.blocked, token)
+        if self.unheeded is not None:
+            self.unheeded.heeded(self.clock(), drains=True)
 
     def gave_up(self, token: object) -> None:
         """The drain of this `token` was cancelled, or has failed."""
         if self.blocked is not None:
             self.end_wait(self.blocked, token)
-
-    def give_up(self, now: float) -> None:
-        """Nobody waits any more as far as is known: what is recorded ends here, and would else count for ever."""
-        blocked = self.blocked or NOBODY
-        for token in list(blocked.waiting.copy()):
-            blocked.end(token, now)
 
     def drained(self, token: object) -> None:
         """The drain of this `token` is completed."""
@@ -145,43 +188,8 @@ class StreamLedger(MemberLedger):
         waits.feed(waited)
         self.drains += 1
 
-    # Reading ------------------------------------------------------------------------------------
-
-    def row(self, now: float, counts: list[int]) -> Row:
-        """What it adds at `now`; drains that took longer than the first bucket are added to `counts`."""
-        drains, brief_seconds = self.drains, 0.0
-        if self.waits is not None:
-            drains, brief_seconds = self._settled(self.waits, counts)
-        blocked = (self.blocked or NOBODY).read(now) if self.blocked is not None else NOTHING
-        pauses = self.pauses.read(now) if self.pauses is not None else NOTHING
-        return Row(
-            int(self.paused),
-            drains,
-            blocked.begun,
-            blocked.caller_seconds,
-            blocked.stalled_seconds,
-            pauses.caller_seconds,
-            self.written,
-            self.unheeded_writes,
-            self.unheeded_bytes,
-            blocked.longest,
-            brief_seconds,
-        )
-
-    def _settled(self, waits: Durations, counts: list[int]) -> tuple[int, float]:
-        for _ in range(100):
-            waits.settle()
-            seconds, sorted_in = waits.total + waits.briefly, waits.counts
-            drains, late, own, busy = self.drains, len(waits.raw), sorted_in and sorted_in[:], waits.busy
-            if not busy:
-                break
-        for index, count in enumerate(own or ()):
-            counts[index] += count
-        return drains - late, seconds
-
-    def peak(self, now: float) -> float:
-        """Most bytes in the buffer in the last 60 s."""
-        return max(self.size, self.peaks.read(now)) if self.peaks is not None else self.size
-
-
-NOTHING = NOBODY.read(0.0)
+    def give_up(self, when: float) -> None:
+        """Nobody waits any more as far as is known: what is recorded ends here, and would else count for ever."""
+        if self.blocked is not None:
+            for token, begun in self.blocked.waiting.copy().items():
+                self.blocked.end(token, max(begun, when))

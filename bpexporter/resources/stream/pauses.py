@@ -1,27 +1,52 @@
 """Pauses, told by the protocol's own `pause_writing()`, `resume_writing()` and `connection_lost()`.
 
 They are the lowest point that all transports share, asyncio's and uvloop's. They are replaced in the class that
-defines them; which of its protocols are watched is known by a table, since a protocol may have slots. That costs
+defines them; which of its protocols are followed is known by a table, since a protocol may have slots. That costs
 nothing that counts: pauses are rare.
+
+Who follows is a ledger, or the record of a connection that is only known to be there; its `instrument` is told.
 """
 
 from __future__ import annotations
 
+import weakref
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Any
 
 from bpexporter.resources.patching import Replaced, guarded
-from bpexporter.resources.stream.ledger import StreamLedger
 
-_ledgers: dict[int, tuple[StreamLedger, ...]] = {}
-_hooked: dict[tuple[type, str], Replaced] = {}
+Following = tuple[Any, Callable[[], Any] | None]
+
+# Of classes that are made as a program runs, and of those among them that cannot be changed all the same.
+HEAP, IMMUTABLE = 1 << 9, 1 << 8
+
+# By id() of the protocol: who follows, and a weak reference to the protocol where there can be one.
+_followers: dict[int, tuple[Following, ...]] = {}
+_hooked: dict[tuple[type, str], Replaced | Added] = {}
+_known: set[type] = set()
+
+
+class Added:
+    """A method of a class that inherits the original from one of an extension, which cannot be changed."""
+
+    def __init__(self, owner: type, name: str, function: Any) -> None:
+        self.owner, self.name, self.function = owner, name, function
+
+    def install(self) -> None:
+        """Add it."""
+        setattr(self.owner, self.name, self.function)
+
+    def uninstall(self) -> None:
+        """Take it away, except where somebody else has replaced it in the meantime."""
+        if vars(self.owner).get(self.name) is self.function:
+            delattr(self.owner, self.name)
 
 
 def _paused(original: Any) -> Any:
     def pause_writing(self: Any) -> None:
         original(self)
-        _tell(self, _pause)
+        _tell(self, "paused")
 
     return pause_writing
 
@@ -29,14 +54,14 @@ def _paused(original: Any) -> Any:
 def _resumed(original: Any) -> Any:
     def resume_writing(self: Any) -> None:
         original(self)
-        _tell(self, StreamLedger.resume)
+        _tell(self, "resumed")
 
     return resume_writing
 
 
 def _lost(original: Any) -> Any:
     def connection_lost(self: Any, exc: BaseException | None) -> None:
-        _tell(self, _end)  # before: the socket is still open
+        _tell(self, "ended")  # before: the socket is still open
         original(self, exc)
 
     return connection_lost
@@ -44,9 +69,9 @@ def _lost(original: Any) -> Any:
 
 def _lost_below(original: Any) -> Any:
     def connection_lost(self: Any, exc: BaseException | None) -> None:
-        _tell(self, _end)
+        _tell(self, "ended")
         # TLS tells the application's protocol later, when the socket is closed.
-        _tell(getattr(self, "_app_protocol", None), _last_word)
+        _tell(getattr(self, "_app_protocol", None), "last_word")
         original(self, exc)
 
     return connection_lost
@@ -59,65 +84,83 @@ HOOKS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _tell(protocol: Any, what: Callable[[StreamLedger], None]) -> None:
-    for ledger in _ledgers.get(id(protocol), ()):
-        guarded(_told, ledger, protocol, what)
+def _tell(protocol: Any, event: str) -> None:
+    for follower, reference in _followers.get(id(protocol), ()):
+        guarded(_told, follower, reference, protocol, event)
 
 
-def _told(ledger: StreamLedger, protocol: Any, what: Callable[[StreamLedger], None]) -> None:
-    # A transport may have changed its protocol, and another one have been made where the first one was.
-    now = protocol if ledger.has_drain else ledger.instrument.protocol_of(ledger)
-    if now is protocol or now is None:
-        what(ledger)
+def _told(follower: Any, reference: Any, protocol: Any, event: str) -> None:
+    # The protocol that was followed may be gone, and another one have been made where it was.
+    if reference() is protocol if reference is not None else follower.instrument.has_protocol(follower, protocol):
+        getattr(follower.instrument, event)(follower)
 
 
-def _pause(ledger: StreamLedger) -> None:
-    ledger.instrument.paused(ledger)
+def hook(kind: type, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Let `wrap` replace the method `name` of `kind` where it is defined.
 
-
-def _end(ledger: StreamLedger) -> None:
-    ledger.instrument.ended(ledger)
-
-
-def _last_word(ledger: StreamLedger) -> None:
-    ledger.instrument.last_word(ledger)
-
-
-def _hook(owner: type, name: str, hook: Callable[[Any], Any]) -> None:
+    Raises ``TypeError`` where there is none, or none that can be replaced.
+    """
+    owner = owner_of(kind, name)
+    if owner is None:
+        raise TypeError(f"cannot watch a transport whose protocol, {kind.__qualname__}, has no {name}() to replace")
     if (owner, name) not in _hooked:
-        _hooked[owner, name] = Replaced(owner, {name: hook(vars(owner)[name])})
+        original = vars(owner).get(name)
+        inherited = getattr(owner, name)
+        _hooked[owner, name] = (
+            Added(owner, name, wrap(inherited)) if original is None else Replaced(owner, {name: wrap(original)})
+        )
     _hooked[owner, name].install()
 
 
-def follow(protocol: Any, ledger: StreamLedger) -> None:
-    """Tell `ledger` when `protocol` is paused, resumed, or loses its connection.
+def owner_of(kind: type, name: str) -> type | None:
+    """The class whose method `name` is to be replaced for `kind`; ``None`` where there is none."""
+    found = next((one for one in kind.__mro__ if name in vars(one)), None)
+    return next((one for one in (found, kind) if found is not None and one is not None and _is_mutable(one)), None)
+
+
+def _is_mutable(kind: type) -> bool:
+    return kind.__flags__ & (HEAP | IMMUTABLE) == HEAP
+
+
+def can_be_followed(protocol: Any) -> bool:
+    """Whether the methods of the class of `protocol` can be replaced: not those of an extension."""
+    return all(owner_of(type(protocol), name) is not None for name in HOOKS)
+
+
+def follow(protocol: Any, follower: Any) -> None:
+    """Tell `follower` when `protocol` is paused, resumed, or loses its connection.
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
-    _hook(SSLProtocol, "connection_lost", _lost_below)
-    for name, hook in HOOKS.items():
-        owner = next((kind for kind in type(protocol).__mro__ if name in vars(kind)), None)
-        if owner is None:
-            raise TypeError(f"cannot watch a transport whose protocol, {type(protocol).__qualname__}, has no {name}()")
-        _hook(owner, name, hook)
-    ledger.protocol = id(protocol)
-    _ledgers[ledger.protocol] = (*_ledgers.get(ledger.protocol, ()), ledger)
+    if type(protocol) not in _known:
+        hook(SSLProtocol, "connection_lost", _lost_below)
+        for name, wrap in HOOKS.items():
+            hook(type(protocol), name, wrap)
+        _known.add(type(protocol))
+    try:
+        reference: Any = weakref.ref(protocol)
+    except TypeError:
+        reference = None
+    _followers[id(protocol)] = (*_followers.get(id(protocol), ()), (follower, reference))
 
 
-def follow_to(protocol: Any, ledger: StreamLedger) -> None:
-    """Tell `ledger` of `protocol` instead of the one before."""
-    leave(ledger)
-    ledger.protocol = id(protocol)
-    follow(protocol, ledger)
-
-
-def leave(ledger: StreamLedger) -> None:
-    """Tell `ledger` no more."""
-    left = tuple(one for one in _ledgers.get(ledger.protocol, ()) if one is not ledger)
-    if left:
-        _ledgers[ledger.protocol] = left
+def leave(key: int, follower: Any) -> None:
+    """Tell `follower` no more of the protocol with this id()."""
+    others = tuple(one for one in _followers.get(key, ()) if one[0] is not follower)
+    if others:
+        _followers[key] = others
     else:
-        _ledgers.pop(ledger.protocol, None)
+        _followers.pop(key, None)
+
+
+def is_following(key: int, follower: Any) -> bool:
+    """Whether `follower` is told of the protocol with this id()."""
+    return any(one[0] is follower for one in _followers.get(key, ()))
+
+
+def followers(protocol: Any) -> list[Any]:
+    """Who follows `protocol`."""
+    return [follower for follower, reference in _followers.get(id(protocol), ()) if not reference or reference()]
 
 
 def uninstall() -> None:
@@ -125,4 +168,5 @@ def uninstall() -> None:
     for replaced in _hooked.values():
         replaced.uninstall()
     _hooked.clear()
-    _ledgers.clear()
+    _known.clear()
+    _followers.clear()

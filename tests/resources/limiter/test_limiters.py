@@ -117,10 +117,10 @@ async def test_acquires_given_up(hub, clock, kind):
     assert (now.in_use_permits, semaphore.locked()) == (0, False)
 
 
-async def test_permits_that_nobody_had(hub):
-    """A semaphore that starts with none, and is released, has as many as were ever free."""
+async def test_permits_that_nobody_had(hub, clock):
+    """A semaphore of which nothing was free has no known capacity until it has shown: what was free at most."""
     semaphore = watch(asyncio.Semaphore(0), "db", hub=hub)
-    assert (db(hub).capacity_permits, db(hub).utilization_ratio) == (0, None)
+    assert (db(hub).capacity_permits, db(hub).in_use_permits, db(hub).utilization_ratio) == (None, None, None)
     waiting = asyncio.create_task(semaphore.acquire())
     await turns()
     assert db(hub).waiting_tasks == 1
@@ -128,6 +128,8 @@ async def test_permits_that_nobody_had(hub):
     await waiting
     semaphore.release()
     semaphore.release()
+    assert (db(hub).capacity_permits, db(hub).in_use_permits) == (None, None)
+    clock.now += 60
     assert (db(hub).capacity_permits, db(hub).in_use_permits) == (2, 0)
 
 
@@ -146,6 +148,7 @@ async def test_callers_that_wait_already(hub, clock, kind):
     await turns()
     assert (db(hub).waiting_tasks, db(hub).acquire_wait_seconds.sum) == (0, 4)
     semaphore.release()
+    clock.now += 60
     assert (db(hub).capacity_permits, db(hub).in_use_permits) == (1, 0)
 
 

@@ -93,7 +93,7 @@ def test_bands_add_up_to_the_wall_time_whatever_jumps(kind, maxsize, program):
 def misses_none(tally, reading):
     """The peak is as high as any level of the last minute."""
     if tally.capacity > 0:
-        assert reading.peak_utilization_ratio >= tally.peak(60) / tally.capacity
+        assert reading.peak_utilization_ratio >= min(1, tally.peak(60) / tally.capacity)
 
 
 def invents_none(tally, reading):
@@ -294,12 +294,13 @@ def test_a_reading_cannot_be_changed(subject):
 
 
 async def test_every_reading_of_something_watched_is_complete():
-    """Each field of a new queue, limiter and loop is known, but for the ratios of what has no capacity."""
+    """Each field of a new queue, limiter and loop is known, but for early ratios and what executors alone have."""
     hub = Hub()
     kept = [watch(asyncio.Queue(), "q", hub=hub), watch(asyncio.Semaphore(2), "s", hub=hub)]
     found = hub.snapshot()
     for readings in (found.queues, found.limiters, found.loops):
         (reading,) = readings.values()
         unknown = {name for name, value in reading._asdict().items() if value is None}
-        assert unknown <= {"capacity_items", "utilization_ratio", "peak_utilization_ratio"}
+        ratios = {"utilization_ratio", "peak_utilization_ratio", "busy_ratio"}
+        assert unknown <= {"capacity_items", "waiting_work", *ratios}
     assert [unwatch(one) for one in kept] == kept

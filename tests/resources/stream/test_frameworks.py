@@ -129,7 +129,7 @@ def test_aiohttp_server(loop, hub, clock, monkeypatch):
             await ended(writer.transport)
             await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
         assert stream_of(hub, NAME).tcp_limited_seconds[0] > 0.1
-        assert (registry_of(hub).members("stream"), stream_pauses._ledgers) == ([], {})
+        assert (registry_of(hub).members("stream"), stream_pauses._followers) == ([], {})
 
     run(loop, main)
 
@@ -256,7 +256,7 @@ def test_uvicorn_upgraded_to_websocket(loop, hub, clock):
             await shows_a_slow_peer(loop, hub, clock, taking(reader), size=SIZE, written=SIZE)
             await ended(writer.transport)
             await until(lambda: not stream_of(hub, NAME).open_writers, "closed")
-        assert stream_pauses._ledgers == {}
+        assert stream_pauses._followers == {}
 
     run(loop, main)
 
