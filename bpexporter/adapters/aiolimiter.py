@@ -1,0 +1,34 @@
+"""aiolimiter's rate limiter: what may be taken at once, what has not leaked away yet, and who waits."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from bpexporter.adapters.shape import Acquiring, Adapter, Limiter
+from bpexporter.resources.limiter.reading import Level
+
+
+def level(limiter: Any) -> Level:
+    """What the bucket holds now: it leaks all the time, and says so when somebody asks it."""
+    leaked = (time.monotonic() - limiter._last_check) * limiter._rate_per_sec  # the time of every event loop
+    return Level(limiter.max_rate, max(0.0, limiter._level - leaked))
+
+
+def has_to_wait(limiter: Any, amount: float = 1, **_more: Any) -> bool:
+    """Whether the bucket has no room for so much."""
+    return 0 <= amount <= limiter.max_rate and not limiter.has_capacity(amount)
+
+
+ADAPTER = Adapter(
+    library="aiolimiter",
+    tried=("1.2.0", "1.3"),
+    sorts=(
+        Limiter(
+            module="aiolimiter.leakybucket",
+            name="AsyncLimiter",
+            level=level,
+            methods=(Acquiring(method="acquire", has_to_wait=has_to_wait),),
+        ),
+    ),
+)
