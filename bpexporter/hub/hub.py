@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from bpexporter.hub import process
-from bpexporter.hub.loops import find_loops
+from bpexporter.hub.loops import find_loop, find_loops
 from bpexporter.hub.reading import read_registry
 from bpexporter.hub.registry import MAX_NAMES, Registry
 from bpexporter.hub.snapshot import Snapshot
@@ -31,7 +31,9 @@ class Hub:
     ) -> None:
         if not isinstance(max_names, int) or max_names < 1:
             raise ValueError(f"max_names must be a whole number from 1 on, not {max_names!r}")
-        self._registry = Registry(buckets=checked_buckets(buckets), max_names=max_names, clock=clock)
+        self._registry = Registry(
+            buckets=checked_buckets(buckets), max_names=max_names, clock=clock, find_loop=find_loop
+        )
         process.registries.add(self._registry)
 
     def __repr__(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.hub import process
 from bpexporter.hub.registry import Registry
+from bpexporter.hub.rounds import Rounds
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources.kinds import BOUND_LATER, LOOP, instrument_of
 from bpexporter.resources.patching import own
@@ -25,7 +26,8 @@ def find_loop(ledger: Any, registry: Registry) -> None:
         if loop is None and ledger.instrument.kind in BOUND_LATER:
             ledger.loopless = True
         elif loop is not None:
-            watch_loop(loop, threading.get_ident(), registry)
+            with process.lock:
+                ledger.loop_ledger = watch_loop(loop, threading.get_ident(), registry)
     except Exception as error:
         faults.swallow(error, "finding a loop")
 
@@ -37,12 +39,12 @@ def find_loops(registry: Registry) -> None:
             loop = own(ledger.owner() if ledger.owner is not None else None, "_loop")
             if loop is not None and not ledger.retired:
                 ledger.loopless = False
-                _bound(loop, registry)
+                _bound(ledger, loop, registry)
 
 
-def _bound(loop: Any, registry: Registry) -> None:
+def _bound(ledger: Any, loop: Any, registry: Registry) -> None:
     try:
-        watch_loop(loop, getattr(loop, "_thread_id", None), registry)
+        ledger.loop_ledger = watch_loop(loop, getattr(loop, "_thread_id", None), registry)
     except Exception as error:
         faults.swallow(error, "finding a loop")
 
@@ -80,9 +82,15 @@ def _ends(loop: Any) -> None:
                     ledger.instrument.end_waits(ledger, registry.clock())
 
 
-def watch_loop(loop: Any, ident: int | None, registry: Registry) -> None:
-    """Record `loop`, which runs in the thread `ident`, unless it is recorded, closed, or one of our own."""
+def watch_loop(loop: Any, ident: int | None, registry: Registry) -> Any:
+    """Record `loop`, which runs in the thread `ident`, unless it is recorded, closed, or one of our own.
+
+    Returns its ledger, ``None`` where it is not recorded.
+    """
     loops = instrument_of(LOOP)
-    if loops.ledger_of(loop) is None and loops.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
+    ledger = loops.ledger_of(loop)
+    if ledger is None and loops.keeps_time(loop) and not loop.is_closed() and ident not in OWN_THREADS:
         ledger = loops.attach(loop, bounds=registry.buckets, clock=registry.clock)
+        ledger.attend = Rounds(loop)
         registry.add(loop, loops.name_of(ident), ledger, loops, automatic=True)
+    return ledger

@@ -26,9 +26,20 @@ MAX_NAMES = 1_000
 
 
 class Registry:
-    """Names and members. `buckets`, `max_names` and `clock` are those of the hub."""
+    """Names and members. `buckets`, `max_names` and `clock` are those of the hub.
 
-    def __init__(self, *, buckets: tuple[float, ...], max_names: int, clock: Callable[[], float]) -> None:
+    `find_loop` watches the loop of a member.
+    """
+
+    def __init__(
+        self,
+        *,
+        buckets: tuple[float, ...],
+        max_names: int,
+        clock: Callable[[], float],
+        find_loop: Callable[[Any, Registry], None],
+    ) -> None:
+        self._find_loop = find_loop
         self.buckets = buckets
         self.clock = clock
         self.max_names = max_names
@@ -43,13 +54,17 @@ class Registry:
         self.judge: Any = None  # of successive readings; made at the first one
         self.stages = StageTable(max_names=self.max_names, clock=self.clock)
         self._dead: deque[Any] = deque()
-        note, clock = self._dead.append, self.clock
+        self._note_owner = self._noting()
+
+    def _noting(self) -> Callable[[Any], None]:
+        """Notes the ledger of an object that has died, and when; holds nothing of the registry but its list."""
+        note = self._dead.append
 
         def note_owner(owner: Any) -> None:
-            owner.ledger.ended_at = clock()
+            owner.ledger.ended_at = owner.ledger.clock()
             note(owner.ledger)
 
-        self._note_owner = note_owner
+        return note_owner
 
     def __repr__(self) -> str:
         return ", ".join(f"{len(names)} {kind} names" for kind, names in self._names.items())
@@ -85,6 +100,11 @@ class Registry:
     def note(self, ledger: Ledger) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
         self._dead.append(ledger)
+
+    def bound(self, ledger: Ledger) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
+        ledger.loopless = False
+        self._find_loop(ledger, self)
 
     def move(self, ledger: Ledger, name: str) -> None:
         """`ledger` goes on under `name`, for which somebody has asked, with all that it has counted."""
@@ -169,7 +189,7 @@ class Registry:
             return
         ledger.retired, ledger.listener = True, None
         try:
-            now = min(self.clock(), ledger.ended_at)
+            now = self.clock() if ledger.ended_at is None else ledger.ended_at
             peak = instrument.peak(ledger, now)
             if peak:
                 entry.peaks = entry.peaks or PeakWindow()

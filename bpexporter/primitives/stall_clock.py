@@ -77,15 +77,32 @@ class StallClock:
             waiting[successor] = waiting[token]
             del waiting[token]
 
+    def take_over(self, other: StallClock, now: float, *, others_now: float) -> None:
+        """The waits of `other` go on here, each as old as it is; their seconds and the stall count from `now` on."""
+        ages = {token: others_now - since for token, since in other.waiting.copy().items()}
+        waiting = {token: now - age for token, age in ages.items()}
+        waited = self.seconds - sum(ages.values())
+        if waiting and not self.waiting:
+            self.since = now
+        self.waiting, self.seconds = {**self.waiting, **waiting}, waited
+
+    def end_all(self, now: float) -> None:
+        """Nobody waits any more from `now` on: the loop in which they waited has ended."""
+        waiting = self.waiting
+        ages = sum(max(0.0, now - since) for since in waiting.values())
+        stall = max(0.0, now - self.since) if waiting else 0.0
+        self.seconds, self.stalled, self.waiting = self.seconds + ages, self.stalled + stall, {}
+
     def read(self, now: float) -> Waiting:
         """The state at `now`; may be called from any thread."""
-        seconds, stalled, since, begun, starts = self._copy()
+        seconds, stalled, since, begun, starts = self.copy()
         ages = [max(0.0, now - start) for start in starts.values()]
         if not ages:
             return Waiting(0, seconds, stalled, 0.0, begun)
         wall = stalled + max(0.0, now - since)
         return Waiting(len(ages), seconds + sum(ages), wall, max(ages), begun)
 
-    def _copy(self) -> tuple[float, float, float, int, dict[object, float]]:
+    def copy(self) -> tuple[float, float, float, int, dict[object, float]]:
+        """Seconds, stalled seconds, the start of the present stall, waits begun, and the starts of the present ones."""
         # One expression whose only call comes last: a consistent copy without a lock.
         return self.seconds, self.stalled, self.since, self.begun, self.waiting.copy()

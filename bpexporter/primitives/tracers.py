@@ -7,12 +7,16 @@ item seen waiting whose put was not timed: it bounds an age and is no sample.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from typing import Any, NamedTuple
 
+from bpexporter.primitives.likeness import SEARCHED, identities, is_alike, likeness_of
 from bpexporter.primitives.limits import NEVER
 
 # So many at once: more make the age of the oldest item finer, and each costs two clock readings.
 MOST = 8
+# Containers of items in which each has a place.
+INDEXED = (deque, list)
 
 
 class Mark(NamedTuple):
@@ -34,7 +38,9 @@ class InTurn:
     def __init__(self) -> None:
         self.marks: tuple[Mark, ...] = ()
 
-    def add(self, item: object, gets: int, depth: int, now: float, *, known: bool = False) -> None:
+    def add(
+        self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
+    ) -> None:
         """`item`, the last of `depth`, is timed from `now` on."""
         marks = (*self.marks, Mark(gets + depth, now, known))
         self.marks = marks if len(marks) <= MOST else marks[::2]
@@ -68,7 +74,9 @@ class Stacked:
     def __init__(self) -> None:
         self.marks: tuple[Mark, ...] = ()
 
-    def add(self, item: object, gets: int, depth: int, now: float, *, known: bool = False) -> None:
+    def add(
+        self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
+    ) -> None:
         """`item`, the topmost of `depth`, is timed from `now` on."""
         self.marks = (*self.marks[: MOST - 1], Mark(depth, now, known))
 
@@ -89,26 +97,59 @@ class Stacked:
         return self.marks[-1].at if self.marks else 0
 
 
-class ByIdentity:
-    """Any other order: an item is known again by its identity."""
+class Start(NamedTuple):
+    """An item that is known again by its identity."""
 
-    __slots__ = ("starts",)
+    since: float
+    """Monotonic seconds at its put, or when it was first seen waiting."""
+    known: bool
+    """Whether it was only seen waiting."""
+    likeness: Any
+    """What tells it from another that has come to lie at its address."""
+    twin: int = 0
+    """The identity of what it was put as, or is kept as, where that is another object."""
+
+
+class ByIdentity:
+    """Any other order: an item is known again by its identity, where it is seen in the queue's container."""
+
+    __slots__ = ("puts", "starts")
 
     def __init__(self) -> None:
-        self.starts: dict[int, float] = {}
+        self.starts: dict[int, Start] = {}
+        self.puts = 0  # of the queue, when the container was last looked at
 
-    def add(self, item: object, gets: int, depth: int, now: float, *, known: bool = False) -> None:
-        """`item` is timed from `now` on; one that was only seen waiting cannot be."""
+    def add(
+        self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
+    ) -> None:
+        """`item` is timed from `now` on; one that was only seen waiting cannot be.
+
+        `kept_as` is what lies in the container for it: a pair of time and item, say. Either may come out.
+        """
         if known:
             return
-        if len(self.starts) >= MOST:
-            self.starts.popitem()  # the older ones show what is left lying
-        self.starts.setdefault(id(item), now)
+        timed = [key for key, start in self.starts.copy().items() if not start.known]
+        if len(timed) >= MOST:
+            self.starts.pop(timed[1], None)  # not the oldest, which shows what is left lying
+        if kept_as is None or kept_as is item:
+            self._start(item, now, known=False)
+        else:
+            self._start(item, now, known=False, twin=id(kept_as))
+            self._start(kept_as, now, known=False, twin=id(item))
+
+    def _start(self, item: object, now: float, *, known: bool, twin: int = 0) -> None:
+        before = self.starts.get(id(item))
+        if before is None or not is_alike(before.likeness, item):
+            self.starts[id(item)] = Start(now, known, likeness_of(item), twin)
 
     def taken(self, item: object, now: float) -> list[float]:
         """The seconds of `item`, which came out; none where it was not timed."""
-        since = self.starts.pop(id(item), None)
-        return [] if since is None else [now - since]
+        start = self.starts.pop(id(item), None)
+        if start is not None and start.twin:
+            self.starts.pop(start.twin, None)
+        if start is None or start.known or not is_alike(start.likeness, item):
+            return []
+        return [now - start.since]
 
     def out(self, gets: int, depth: int, now: float) -> list[float]:
         """Nothing: each is told by `taken`."""
@@ -124,9 +165,51 @@ class ByIdentity:
         """Under which depth the next one is out."""
         return 0
 
-    def since(self, gets: int, depth: int, now: float) -> float:
-        """Since when the oldest that is still in waits; `now` when there is none."""
-        return min(self.starts.copy().values(), default=now)
+    def doubt(self, depth: int, puts: int) -> None:
+        """Items came or went by other ways: where as many went in since the last look, none need be there any more."""
+        if depth <= puts - self.puts:
+            self.starts.clear()
+        self.puts = puts
+
+    def look(self, container: Any, puts: int, now: float) -> float:
+        """Since when the oldest waits that is known and in `container`; the rest of what lies there is known from now.
+
+        May be called from another thread than the one that adds and takes.
+        """
+        if len(container) > SEARCHED:
+            return min((start.since for start in self.starts.copy().values()), default=now)
+        present = identities(container)
+        found = [self._found(key, start, container, present) for key, start in self.starts.copy().items()]
+        if type(container) in INDEXED and present:
+            for index in {0, len(present) // 2, len(present) - 1}:
+                self._see(present[index], container, index, now)
+        self.puts = puts
+        return min((since for since in found if since is not None), default=now)
+
+    def _found(self, key: int, start: Start, container: Any, present: list[int]) -> float | None:
+        """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
+        if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
+            return start.since
+        if start.known:
+            self.starts.pop(key, None)
+        return None
+
+    def _is_at(self, index: int, start: Start, container: Any) -> bool:
+        try:
+            return is_alike(start.likeness, container[index])
+        except IndexError:  # taken in this moment
+            return False
+
+    def _see(self, key: int, container: Any, index: int, now: float) -> None:
+        seen = sum(start.known for start in self.starts.copy().values())
+        if key in self.starts or seen >= MOST:
+            return
+        try:
+            item = container[index]
+        except IndexError:
+            return
+        if id(item) == key:
+            self._start(item, now, known=True)
 
 
 Tracers = InTurn | Stacked | ByIdentity

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from bpexporter.faults import faults
-from bpexporter.primitives.limits import INFINITY
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.listening import LONG_WAIT, TOLD_SECONDS, Listener
 from bpexporter.resources.protocols import Entry, Instrument
@@ -25,9 +24,10 @@ class MemberLedger:
         "requested_name",  # the name that was asked for; `entry` may be the one of all names too many
         "automatic",  # nobody has asked for the name: it was found
         "retired",  # its totals are with its name, and it counts no more
-        "ended_at",  # when the object was freed; infinite while it lives
         "loopless",  # the object belongs to no loop yet
+        "loop_ledger",  # the ledger of the loop in which it was watched, or to which it was bound; None where none is
         "clock",  # monotonic seconds
+        "ended_at",  # when its object came to its end; None while it lives
         "listener",  # is told of long waits, and now and then of an operation; mostly None
     )
 
@@ -41,8 +41,9 @@ class MemberLedger:
         self.index = 0
         self.requested_name = ""
         self.automatic = self.retired = self.loopless = False
-        self.ended_at = INFINITY
         self.clock = clock
+        self.loop_ledger: MemberLedger | None = None
+        self.ended_at: float | None = None
         self.listener = None
 
     def __reduce__(self) -> tuple[type[None], tuple[None, ...]]:

@@ -9,8 +9,8 @@ A listener is told of two things, always on the thread of the resource's loop, a
 that did it, so that `asyncio.current_task()` is that task:
 
 - `waited`: each wait over `LONG_WAIT` that ended, be it with success or given up. Of a queue, waits within the first
-  bucket of its histogram are left out too. A caller that had waited before its resource was watched is told of right
-  after its step: then there is no current task.
+  bucket of its histogram are left out too. A caller that had waited before its resource was watched, and whose task
+  could not be found, is told of right after its step: then there is no current task.
 - `operated`: an operation that has just run, whether it had waited or not, since a culprit never waits. It is told
   where the ledger looks at the clock anyhow: at the first operation of a side, at the first after a reading, and now
   and then between, at most once in `TOLD_SECONDS` a side. Of a limiter it is a release that is told (as side

@@ -22,6 +22,9 @@ class Registry(Protocol):
     def note(self, ledger: Any) -> None:
         """`ledger` is at its end; the next reading folds it. Takes no lock."""
 
+    def bound(self, ledger: Any) -> None:
+        """The object of `ledger`, which was made outside every loop, has just been bound to the one that runs."""
+
 
 class Entry(Protocol):
     """The name of which a ledger is a member."""
@@ -43,8 +46,6 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
-    ended_at: float
-    """When the object was freed; infinite while it lives."""
     listener: Any
     clock: Callable[[], float]
 
@@ -85,6 +86,11 @@ class Instrument(Protocol[L, R_co]):
     def detach(self, obj: Any) -> None:
         """Take the ledger from `obj`."""
 
+    def replace(self, obj: Any, former: L, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> L:
+        """Give `obj`, whose `former` ledger is retired, another one that begins at zero."""
+        self.detach(obj)
+        return self.attach(obj, bounds=bounds, clock=clock)
+
     def uninstall(self) -> None:
         """Put the originals back: nothing of this kind is watched any more."""
 
@@ -97,9 +103,6 @@ class Instrument(Protocol[L, R_co]):
     def peak(self, ledger: L, now: float) -> float | None:
         """Highest utilisation of the last 60 s; ``None`` where there is none."""
 
-    def succeed(self, before: L, ledger: L) -> None:
-        """`ledger`, attached a moment ago, goes on for the object that `before` recorded until now."""
-
     def end_waits(self, ledger: L, now: float) -> None:
         """The loop in which the callers wait has closed: nobody waits any more."""
 
@@ -108,6 +111,10 @@ class Instrument(Protocol[L, R_co]):
 
     def stalled_seconds(self, ledger: L, now: float) -> float:
         """Stalled seconds so far, the present stall included."""
+
+    def attend(self, ledger: L, loop: Any) -> bool:
+        """Look at an object of `loop`, on its thread: what was left may have changed. Whether somebody is held up."""
+        return False
 
     def read_members(self, ledgers: Sequence[L], clock: Callable[[], float]) -> Iterable[R_co]:
         """Readings which together say what all `ledgers`, members of one name, say; a kind may add them up itself.

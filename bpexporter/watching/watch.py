@@ -64,21 +64,23 @@ def _record(obj: object, name: str, registry: Registry, instrument: Any) -> None
         return
     if ledger is not None and _is_unclaimed(ledger):
         ledger.entry.registry.discard(ledger)
-        instrument.detach(obj)
     elif ledger is not None:
-        ledger.entry.registry.release(obj, ledger)
-    successor = _attach(obj, name, registry, instrument, automatic=False)
-    if ledger is not None:
-        instrument.succeed(ledger, successor)
+        ledger.entry.registry.remove(ledger)
+    _attach(obj, name, registry, instrument, automatic=False, former=ledger)
 
 
-def _attach(obj: object, name: str, registry: Registry, instrument: Any, *, automatic: bool) -> Any:
-    ledger = instrument.attach(obj, bounds=registry.buckets, clock=registry.clock)
+def _attach(
+    obj: object, name: str, registry: Registry, instrument: Any, *, automatic: bool, former: Any = None
+) -> None:
+    bounds, clock = registry.buckets, registry.clock
+    if former is None:
+        ledger = instrument.attach(obj, bounds=bounds, clock=clock)
+    else:
+        ledger = instrument.replace(obj, former, bounds=bounds, clock=clock)
     registry.add(instrument.owner_of(obj), name, ledger, instrument, automatic=automatic)
     if instrument.kind != LOOP:
         find_loop(ledger, registry)
         follow_loops()
-    return ledger
 
 
 def _goes_on(ledger: Any, name: str, registry: Registry) -> bool:

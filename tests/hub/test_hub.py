@@ -123,7 +123,7 @@ def test_what_has_gone_leaves_its_totals_and_no_level(hub, clock):
     assert (reading.members, reading.depth_items, reading.capacity_items) == (0, 0, None)
     assert reading.utilization_ratio is None
     assert (reading.puts, reading.put_wait_seconds.total, unwatched.qsize()) == (2, 2, 1)
-    assert reading.occupancy_seconds[1] == 5 + 5  # until the one was unwatched, and the other dropped
+    assert reading.occupancy_seconds[1] == 5 + 5  # until they went, whenever somebody looks
 
 
 @pytest.mark.parametrize("level", [1, 2, 3, 4])

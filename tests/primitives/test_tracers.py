@@ -96,7 +96,7 @@ def test_no_timed_item_is_lost_while_they_are_few(kind, steps):
     assert {item for _, item in queue.told} == queue.timed.difference(queue.items)
 
 
-@pytest.mark.parametrize("kind", [InTurn, ByIdentity])
+@pytest.mark.parametrize("kind", [InTurn])
 @given(steps=STEPS)
 def test_the_oldest_known_age_is_a_lower_bound(kind, steps):
     """The time since which an item waits is the one of an item that is in, and never before the oldest of all."""
@@ -132,8 +132,10 @@ def test_an_empty_tracer_asks_for_nothing(kind):
     tracers = kind()
     assert (tracers.gets, tracers.height) == (NEVER, 0)
     assert tracers.out(1_000, 0, 5) == []
-    if kind is not Stacked:
+    if kind is InTurn:
         assert tracers.since(0, 0, 7) == 7
+    if kind is ByIdentity:
+        assert tracers.look([], 0, 7) == 7
 
 
 def test_in_turn_the_next_is_known_by_the_number_of_gets():
@@ -188,10 +190,8 @@ def test_no_item_is_held():
 
 def vars_of(tracers):
     """All that the marks of a tracer hold."""
-    for name in tracers.__slots__:
-        kept = getattr(tracers, name)
-        for mark in kept.items() if isinstance(kept, dict) else kept:
-            yield from mark
+    for mark in tracers.starts.values() if isinstance(tracers, ByIdentity) else tracers.marks:
+        yield from mark
 
 
 @pytest.mark.parametrize("kind", [InTurn, Stacked])
@@ -204,9 +204,9 @@ def test_a_mark_that_is_only_known_is_no_sample(kind):
     assert tracers.out(4, 0, 140) == []
 
 
-def test_by_identity_what_was_only_seen_is_not_kept():
+def test_by_identity_what_is_not_at_hand_is_not_kept():
     """An item that is not at hand cannot be known again."""
     tracers = ByIdentity()
     tracers.add(None, 0, 4, 100, known=True)
-    assert tracers.since(0, 4, 130) == 130
+    assert tracers.look([object()], 4, 130) == 130
     assert tracers.taken(None, 140) == []

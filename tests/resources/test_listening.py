@@ -155,7 +155,7 @@ async def test_a_drain_that_waits_is_told(clock):
 
 
 async def test_a_caller_that_waited_before_is_told(clock):
-    """A put that was blocked before its queue was watched is told from then on, after its step."""
+    """A put that was blocked before its queue was watched is told from then on, in its step."""
     queue = asyncio.Queue(1)
     queue.put_nowait(1)
     task = await waiting(queue.put(2))
@@ -164,7 +164,7 @@ async def test_a_caller_that_waited_before_is_told(clock):
     queue.get_nowait()
     await task
     await turn()
-    assert heard.waits == [("put", SECONDS, None)]
+    assert heard.waits == [("put", SECONDS, task)]
 
 
 async def test_an_operation_that_does_not_wait_is_told(clock):

@@ -222,7 +222,7 @@ class Play:
         books.put_waits.append(waited)
         books.born[item[1]] = self.clock.now
         if 0 < queue._maxsize < math.inf:
-            books.top = max(books.top, self.depth / queue._maxsize)
+            books.top = max(books.top, min(1, self.depth / queue._maxsize))
 
     async def put(self, who: int, value: int) -> None:
         """A producer."""

@@ -32,10 +32,24 @@ STUCK = 0.05
 PUNCTUAL = 0.002
 
 
+class Timer:
+    """What a loop calls after an interval. One that closes drops it uncalled, which is how that is seen at once."""
+
+    __slots__ = ("__weakref__", "beat")
+
+    def __init__(self, beat: Callable[[], None]) -> None:
+        self.beat = beat
+
+    def __call__(self) -> None:
+        """The interval is over."""
+        self.beat()
+
+
 class LoopLedger(MemberLedger):
     """What is recorded of one event loop. But for `shown`, its thread alone writes."""
 
     __slots__ = (
+        "attend",  # looks at what the loop owns, and says whether somebody is held up; None where there is nothing
         "busy",  # seconds in which the loop did not wait
         "calm",  # beats in a row that found nothing
         "due",  # when the next beat is to come; infinite before the first
@@ -44,6 +58,7 @@ class LoopLedger(MemberLedger):
         "run",  # lives as long as the run in which the last beat was; None where that is not known
         "shown",  # the most stalled seconds that a reading has said: none after it says less
         "stalled",  # seconds late so far, without the present stall
+        "timer",  # refers weakly to the timer that is set
         "timing",  # times the selector; None where it cannot be timed
         "used",  # CPU of the thread at the last beat
     )
@@ -51,6 +66,8 @@ class LoopLedger(MemberLedger):
     def __init__(self, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> None:
         super().__init__(clock=clock)
         self.timing: SelectorTiming | None = None
+        self.attend: Callable[[], bool] | None = None
+        self.timer: weakref.ref[Timer] | None = None
         self.restart(bounds)
 
     def restart(self, bounds: tuple[float, ...]) -> None:
@@ -75,17 +92,25 @@ class LoopLedger(MemberLedger):
         """Note how late the timer is, and set it again."""
         try:
             loop = _get_running_loop()
+            self.timer = None
             if self.retired or loop is None:
                 return
             now = self.clock()
             lag = self._lag(now)
             self._measure(loop, lag)
             self.busy.sample(now)
-            self._pace(lag or 0.0)
+            held_up = self.attend is not None and self.attend()
+            self._pace(lag or 0.0, held_up=held_up)
             self.due = now + self.interval
-            loop.call_later(self.interval, self.beat, context=Context())
+            timer = Timer(self.beat)
+            self.timer = weakref.ref(timer, self._dropped)
+            loop.call_later(self.interval, timer, context=Context())
         except Exception as error:
             faults.swallow(error, "a loop")
+
+    def _dropped(self, _timer: object) -> None:
+        """The loop has dropped its timer: it is closed, or gone."""
+        self.ended_at = self.clock()
 
     def _lag(self, now: float) -> float | None:
         """Seconds that this beat is late; ``None`` for the first one of a run."""
@@ -109,9 +134,9 @@ class LoopLedger(MemberLedger):
             self.timing = None
             self.busy.begin_estimate()
 
-    def _pace(self, lag: float) -> None:
+    def _pace(self, lag: float, *, held_up: bool) -> None:
         used = time.thread_time()
-        if lag > STUCK or used - self.used > IDLE * self.interval:
+        if held_up or lag > STUCK or used - self.used > IDLE * self.interval:
             self.interval, self.calm = SHORTEST, 0
         elif self.calm < CALM_BEATS:
             self.calm += 1

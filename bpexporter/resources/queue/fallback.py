@@ -19,7 +19,7 @@ from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import end, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import bound, end, record_get, record_put, refuse
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
@@ -61,6 +61,9 @@ def put_nowait(self: Any, item: Any) -> None:
         ledger.band = band = band.up
         ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = band.lower
         ledger.fast_put_max = band.room
+        if depth == 1:
+            ledger.nonempty_since = now
+            ledger.nonempty_puts = ledger.puts
     except Exception as error:
         faults.swallow(error, "put_nowait")
 
@@ -98,6 +101,9 @@ def get_nowait(self: Any) -> Any:
         ledger.falling_depth = ledger.fast_get_min = lower or 1
         if not ledger.wants_tracer:
             ledger.fast_put_max = band.room
+        if depth == 1:
+            ledger.nonempty_since = now
+            ledger.nonempty_puts = ledger.puts
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return taken
@@ -160,6 +166,8 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
     """The token of a wait that begins; ``None`` where the queue is shut down, and nobody waits."""
     if HAS_SHUTDOWN and self._is_shutdown:
         return None
+    if ledger.loopless:
+        bound(ledger)
     try:
         token = waiting_token(stall)
         ledger.begin_wait(stall, token)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from bpexporter.faults import faults
 from bpexporter.primitives.limits import INFINITY
+from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
-from bpexporter.resources.protocols import Instrument
+from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
-from bpexporter.resources.queue.ledger import OTHER, Levels, QueueLedger, finite
+from bpexporter.resources.queue.ends import end_waits_of_closed_loop
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import OTHER, Levels
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
 from bpexporter.resources.queue.reading import read
 from bpexporter.resources.queue.recording import depth_of
+from bpexporter.resources.queue.summing import QueueSum
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
@@ -26,11 +32,11 @@ if HAS_SHUTDOWN:
     REPLACEMENTS["shutdown"] = shutdown
 METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 
-# The instrument ------------------------------------------------------------------------------------------
-
+# From so many members on they are added up without a reading of each.
+MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
 ORDERING = ("_put", "_get", "_init")
-# Where a subclass has one of these, reading a level could run its code on the thread of the scrape.
+# Where a subclass has one of these, what it keeps is not all that its level is made of.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
 
 
@@ -61,10 +67,33 @@ def is_visible(kind: type) -> bool:
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
 
 
-def first_depth(queue: Any) -> int:
-    """Items waiting in a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container = own(queue, "_queue")
-    return len(container) if type(container) in CONTAINERS else depth_of(queue)
+def first_levels(queue: Any) -> Levels:
+    """Levels of a queue that may not be through its constructor yet: the host's own code is not ready."""
+    container, maxsize = own(queue, "_queue"), queue._maxsize
+    depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
+    limit = as_number(maxsize)
+    unlimited = limit is None or not 0 < limit < INFINITY
+    capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
+    return Levels(depth, maxsize, capacity, None, None)
+
+
+def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
+    """Levels of a queue that says in its own way what it holds: as it was last heard, with what lies open."""
+    container, maxsize, unfinished = (own(queue, name) for name in ("_queue", "_maxsize", "_unfinished_tasks"))
+    if type(container) not in CONTAINERS or len(container) != ledger.depth:
+        container = None
+    capacity = ledger.capacity_items if maxsize is None else capacity_of(maxsize, ledger)
+    return Levels(ledger.depth, maxsize, capacity, unfinished if type(unfinished) is int else None, container)
+
+
+def capacity_of(maxsize: Any, ledger: QueueLedger) -> float | None:
+    """`maxsize` as a number, 0 where it is none; what the host has set since is not asked where that runs its code."""
+    if maxsize is ledger.capacity or ledger.bounds_itself or not is_harmless(maxsize):
+        return ledger.capacity_items
+    return as_number(maxsize) or 0
+
+
+# The instrument ------------------------------------------------------------------------------------------
 
 
 class QueueInstrument(Instrument[QueueLedger, QueueReading]):
@@ -83,8 +112,19 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def attach(self, queue: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
         """Give `queue` a ledger and go on with the callers that wait in it already."""
+        return self._attach(queue, bounds, clock, None)
+
+    def replace(
+        self, queue: Any, former: QueueLedger, *, bounds: tuple[float, ...], clock: Callable[[], float]
+    ) -> QueueLedger:
+        """Give `queue`, whose `former` ledger is retired, another one, in which the callers that wait go on."""
+        return self._attach(queue, bounds, clock, former)
+
+    def _attach(
+        self, queue: Any, bounds: tuple[float, ...], clock: Callable[[], float], former: QueueLedger | None
+    ) -> QueueLedger:
         METHODS.install()
-        levels = Levels(first_depth(queue), finite(queue._maxsize), queue._unfinished_tasks)
+        levels = first_levels(queue)
         ledger = QueueLedger(
             order=order_of(type(queue)),
             visible=is_visible(type(queue)),
@@ -93,6 +133,9 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
             levels=levels,
         )
         ledger.treat(exact=is_exact(queue))
+        ledger.bounds_itself = levels.capacity is None
+        if former is not None:
+            ledger.go_on_from(former, clock())
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger
@@ -107,14 +150,49 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         if queue is None:
             return None
         if not ledger.visible:
-            return Levels(ledger.depth, ledger.capacity, max(0, ledger.puts - ledger.gets))
+            return hidden_levels(queue, ledger)
         container = queue._queue
-        depth = len(container) if type(container) in CONTAINERS else ledger.depth
-        return Levels(depth, finite(queue._maxsize), queue._unfinished_tasks)
+        maxsize = queue._maxsize
+        capacity = capacity_of(maxsize, ledger)
+        if type(container) in CONTAINERS:
+            return Levels(len(container), maxsize, capacity, queue._unfinished_tasks, container)
+        return Levels(ledger.depth, maxsize, capacity, queue._unfinished_tasks, None)
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
+        end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
         return read(ledger, self.levels(ledger), now)
+
+    def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> Iterable[QueueReading]:
+        """One reading of all of them together, where they are many."""
+        if len(ledgers) < MANY:
+            return super().read_members(ledgers, clock)
+        total, others = QueueSum(ledgers[0].put_waits.bounds), []
+        for number, ledger in enumerate(ledgers, 1):
+            if not number % GIVE_WAY:
+                time.sleep(0)
+            try:
+                now = clock()
+                levels = self.levels(ledger)
+                if levels is None:  # it has died just now, and is not folded yet
+                    others.append(self.close(ledger, now))
+                    continue
+                if ledger.producers.waiting or ledger.idle.waiting:
+                    end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=total.open_loops)
+                total.add(ledger, levels, now)
+            except Exception as error:
+                faults.swallow(error, "reading a queue")
+        return [total.reading(), *others]
+
+    def attend(self, ledger: QueueLedger, loop: Any) -> bool:
+        """Look at a queue of `loop`, on its thread: the host may have changed its level or its capacity."""
+        queue = ledger.live_owner()
+        if queue is None or not ledger.visible or queue._loop is not loop:
+            return False
+        levels = self.levels(ledger)
+        if levels is not None and levels.container is not None and ledger.is_off(levels.depth, levels.maxsize):
+            ledger.place(levels.depth, levels.maxsize)
+        return bool(ledger.producers.waiting)
 
     def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
         """Wall seconds with a blocked producer so far."""
@@ -122,19 +200,19 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def close(self, ledger: QueueLedger, now: float) -> QueueReading:
         """The totals of a queue that is gone or no longer watched."""
+        end_waits_of_closed_loop(ledger, ledger.owner() if ledger.owner is not None else None, now, open_loops=set())
         return read(ledger, None, now)
 
     def end_waits(self, ledger: QueueLedger, now: float) -> None:
         """The loop in which the callers wait has closed: nobody waits any more."""
-        for stall in (ledger.producers, ledger.idle):
-            for token in stall.waiting.copy():
-                stall.end(token, now)
+        ledger.producers.end_all(now)
+        ledger.idle.end_all(now)
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
-        capacity = ledger.capacity
+        capacity = ledger.capacity_items
         level = max(ledger.left_level(), ledger.peaks.read(now))
-        return level / capacity if 0 < capacity < INFINITY else None
+        return share(level, capacity) if capacity is not None and 0 < capacity < INFINITY else None
 
     def restart(self, ledger: QueueLedger, now: float) -> None:
         """Count from zero."""

@@ -17,7 +17,7 @@ from bpexporter.primitives.limits import NEVER
 from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.resources.queue.recording import end, forget, refuse, shut, wait_on
+from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut, wait_on
 
 
 def put_nowait(self: Any, item: Any) -> None:
@@ -68,6 +68,9 @@ def put_nowait(self: Any, item: Any) -> None:
             ledger.band = band = band.up
             ledger.band_floor = ledger.falling_depth = band.lower
             ledger.fast_put_max = band.room
+            if not depth:
+                ledger.nonempty_since = now
+                ledger.nonempty_puts = ledger.puts
         except Exception as error:
             faults.swallow(error, "put_nowait")
 
@@ -141,6 +144,8 @@ async def put(self: Any, item: Any) -> None:
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
             loop = self._get_loop()
+            if ledger is not None and ledger.loopless:
+                bound(ledger)
         putter = loop.create_future()
         self._putters.append(putter)
         if kept is None and ledger is not None:
@@ -158,7 +163,7 @@ async def put(self: Any, item: Any) -> None:
             except Exception as error:
                 faults.swallow(error, "put")
         elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger.producers, first, id(putter)), putter
+            first, kept = wait_on(ledger, ledger.producers, first, id(putter)), putter
         try:
             await putter
         except BaseException:
@@ -173,6 +178,8 @@ async def put(self: Any, item: Any) -> None:
         else:  # after the whole of the try Python 3.14 would count references at each load
             if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
                 break
+    if first is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
+        ledger, first, began = moved(ledger, ledger.producers, first)
     if first is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
@@ -235,6 +242,8 @@ async def get(self: Any) -> Any:
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
             loop = self._get_loop()
+            if ledger is not None and ledger.loopless:
+                bound(ledger)
         getter = loop.create_future()
         self._getters.append(getter)
         if kept is None and ledger is not None:
@@ -251,7 +260,7 @@ async def get(self: Any) -> Any:
             except Exception as error:
                 faults.swallow(error, "get")
         elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger.idle, first, id(getter)), getter
+            first, kept = wait_on(ledger, ledger.idle, first, id(getter)), getter
         try:
             await getter
         except BaseException:
@@ -265,6 +274,8 @@ async def get(self: Any) -> Any:
         else:
             if self._queue if exact else not self.empty():
                 break
+    if first is not None and ledger.retired:
+        ledger, first, began = moved(ledger, ledger.idle, first)
     if first is None:
         return self.get_nowait()
     try:

@@ -8,7 +8,8 @@ from typing import Any
 
 from bpexporter.resources.fingerprints import is_known
 from bpexporter.resources.patching import held
-from bpexporter.resources.queue.ledger import FIFO, HEAP, LIFO, QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import FIFO, HEAP, LIFO
 
 ORDERS = {asyncio.Queue: FIFO, asyncio.PriorityQueue: HEAP, asyncio.LifoQueue: LIFO}
 HAS_SHUTDOWN = sys.version_info >= (3, 13)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bpexporter.primitives.histogram import Durations, HistogramReading
 from bpexporter.primitives.limits import DEEP, INFINITY
+from bpexporter.primitives.numbers import share
 from bpexporter.primitives.peaks import PEAK_WINDOW
 from bpexporter.primitives.stall_clock import Waiting
-from bpexporter.primitives.tracers import Stacked
-from bpexporter.resources.queue.ledger import Levels, QueueLedger
+from bpexporter.resources.queue.ages import oldest_age
+from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.levels import Levels
 from bpexporter.resources.queue.metrics import QueueReading
 
 GONE: dict[str, object] = {
@@ -33,8 +35,10 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
     """A reading at `now`; `levels` is ``None`` for a queue that is gone or no longer watched."""
     # The next put or get dates the peak: whatever comes after is newer than this reading.
     ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = DEEP
-    puts, put_waits = _landed_puts(ledger)
-    gets, get_waits = _landed_gets(ledger)
+    if levels is not None:
+        ledger.observe(levels.depth, levels.capacity, now)
+    puts, put_waits = landed_puts(ledger)
+    gets, get_waits = landed_gets(ledger)
     producers, idle = ledger.producers.read(now), ledger.idle.read(now)
     refused = (ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown)
     totals = {
@@ -48,32 +52,32 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         "puts": puts,
         "gets": gets,
         "refused_puts": refused,
-        "residence_seconds": _residence(ledger),
+        "residence_seconds": residence_of(ledger),
     }
     present = GONE if levels is None else _present(ledger, levels, producers, idle, now)
     return QueueReading(**totals, **present)  # type: ignore[arg-type]
 
 
 def _present(ledger: QueueLedger, levels: Levels, producers: Waiting, idle: Waiting, now: float) -> dict[str, object]:
-    depth, capacity, unfinished = levels
-    bounded = 0 < capacity < INFINITY
-    peak = max(depth, ledger.peaks.read(now), _left(ledger, depth, now))
+    depth, capacity = levels.depth, levels.capacity
+    limit = capacity if capacity is not None and 0 < capacity < INFINITY else None
+    peak = max(depth, ledger.peaks.read(now), left_before(ledger, depth, now))
     return {
         "members": 1,
-        "unbounded_members": int(not bounded),
-        "capacity_items": capacity if bounded else None,
+        "unbounded_members": int(limit is None and capacity is not None),
+        "capacity_items": limit,
         "depth_items": depth,
-        "utilization_ratio": depth / capacity if bounded else None,
-        "peak_utilization_ratio": peak / capacity if bounded else None,
+        "utilization_ratio": share(depth, limit) if limit is not None else None,
+        "peak_utilization_ratio": share(peak, limit) if limit is not None else None,
         "blocked_producers": producers.callers,
         "longest_block_seconds": producers.longest,
         "idle_consumers": idle.callers,
-        "oldest_item_age_seconds": _oldest_age(ledger, depth, now),
-        "unfinished_tasks": unfinished,
+        "oldest_item_age_seconds": oldest_age(ledger, levels, now),
+        "unfinished_tasks": levels.unfinished,
     }
 
 
-def _left(ledger: QueueLedger, depth: int, now: float) -> int:
+def left_before(ledger: QueueLedger, depth: int, now: float) -> int:
     # What the last put or get has left, where more than is there now: a host has cleared its queue, and nobody
     # has been there since. It is dated from the first reading that finds it so.
     left = ledger.left_level()
@@ -84,16 +88,7 @@ def _left(ledger: QueueLedger, depth: int, now: float) -> int:
     return left if now - ledger.cleared[1] <= PEAK_WINDOW else 0
 
 
-def _oldest_age(ledger: QueueLedger, depth: int, now: float) -> float:
-    if not depth:
-        return 0.0
-    tracers = ledger.tracers
-    # Last in, first out: the item at the bottom waits since the queue was last empty.
-    since = ledger.nonempty_since if isinstance(tracers, Stacked) else tracers.since(ledger.gets, depth, now)
-    return max(0.0, now - since)
-
-
-def _landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
+def landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.put_waits
     for _ in range(100):
         waits.settle()
@@ -104,7 +99,7 @@ def _landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     return _landed(waits, *state)
 
 
-def _landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
+def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.get_waits
     for _ in range(100):
         waits.settle()
@@ -115,7 +110,7 @@ def _landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     return _landed(waits, *state)
 
 
-def _residence(ledger: QueueLedger) -> HistogramReading:
+def residence_of(ledger: QueueLedger) -> HistogramReading:
     ledger.residence.settle()
     counts = ledger.residence.counts
     return ledger.residence.reading(counts and counts[:], ledger.residence.total, 0)

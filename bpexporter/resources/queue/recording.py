@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from asyncio.events import _get_running_loop
 from collections import deque
 from typing import Any
 
 from bpexporter.faults import faults
+from bpexporter.primitives.numbers import as_number
 from bpexporter.primitives.stall_clock import StallClock
-from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.primitives.tracers import INDEXED
+from bpexporter.resources.patching import own
+from bpexporter.resources.queue.adopting import landing
+from bpexporter.resources.queue.ends import end_waits_of_closed_loop
+from bpexporter.resources.queue.ledger import QueueLedger, present
 
 
 def refuse(ledger: QueueLedger | None, count: str) -> None:
-    if ledger is not None:
-        setattr(ledger, count, getattr(ledger, count) + 1)
+    try:
+        going = present(ledger)
+        if going is not None:
+            setattr(going, count, getattr(going, count) + 1)
+    except Exception as error:
+        faults.swallow(error, "a put that was refused")
 
 
 def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
@@ -21,11 +31,20 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
         return
     before = ledger.depth
     depth = depth_of(self)
+    waited = landing(ledger, ledger.producers) if ledger.adopted else None
     ledger.puts += 1
+    if waited is not None:
+        ledger.landed_put(waited)
     if depth > before and not ledger.band_floor <= depth <= ledger.fast_put_max:
-        ledger.note_put(item, depth, self._maxsize)
+        ledger.note_put(item, depth, self._maxsize, kept_as=kept_as(self, item) if ledger.wants_tracer else None)
     elif depth < ledger.band_floor:
         ledger.place(depth, self._maxsize)
+    levelled(self, ledger, depth)
+
+
+def levelled(self: Any, ledger: QueueLedger, depth: Any) -> None:
+    if ledger.bounds_itself:
+        ledger.place_itself(depth, is_full=bool(self.full()))
     ledger.depth = depth
 
 
@@ -41,12 +60,16 @@ def record_get(self: Any, item: Any, ledger: QueueLedger) -> None:
     if ledger.exact:
         exactly_got(self, item, ledger)
         return
+    waited = landing(ledger, ledger.idle) if ledger.adopted else None
     ledger.countdown -= 1
+    if waited is not None:
+        ledger.landed_get(waited)
     depth = depth_of(self)
-    took(ledger, item, depth)
+    if depth < ledger.depth:  # else it was shown, and lies there still
+        took(ledger, item, depth)
     if ledger.countdown < 0 or not ledger.is_calm(depth):
         ledger.note_get(depth, self._maxsize)
-    ledger.depth = depth
+    levelled(self, ledger, depth)
 
 
 def forget(waiters: deque[Any], waiter: Any) -> None:
@@ -56,20 +79,44 @@ def forget(waiters: deque[Any], waiter: Any) -> None:
         pass  # it was woken, and so taken out, before
 
 
-def wait_on(clock: StallClock, before: Any, now: Any) -> Any:
+def wait_on(ledger: QueueLedger, stall: StallClock, before: Any, now: Any) -> Any:
     try:
-        clock.replace(before, now)
+        going = present(ledger)
+        if going is not None:
+            going.stall(stall.side).replace(before, now)
     except Exception as error:
         faults.swallow(error, "a wait that goes on")
     return now
 
 
-def end(ledger: QueueLedger, clock: StallClock, first: Any) -> float:
+def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
     try:
-        return ledger.end_wait(clock, first)
+        going = present(ledger)
+        if going is not None and _get_running_loop() is None:  # it is thrown away, and may have ended before
+            end_waits_of_closed_loop(going, going.live_owner(), going.clock(), open_loops=set())
+        return 0.0 if going is None else going.end_wait(going.stall(stall.side), first)
     except Exception as error:
         faults.swallow(error, "a wait that ended")
         return 0.0
+
+
+def moved(ledger: QueueLedger, stall: StallClock, first: Any) -> tuple[Any, Any, float]:
+    """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
+    try:
+        going = present(ledger)
+        began = None if going is None else going.stall(stall.side).waiting.get(first)
+        return (None, None, 0.0) if began is None else (going, first, began)
+    except Exception as error:
+        faults.swallow(error, "a wait that goes on under another name")
+        return None, None, 0.0
+
+
+def bound(ledger: QueueLedger) -> None:
+    """The queue has just been bound to the loop that runs."""
+    try:
+        ledger.entry.registry.bound(ledger)
+    except Exception as error:
+        faults.swallow(error, "finding a loop")
 
 
 def shut(self: Any, ledger: QueueLedger) -> None:
@@ -80,14 +127,29 @@ def shut(self: Any, ledger: QueueLedger) -> None:
         faults.swallow(error, "shutdown")
 
 
-def depth_of(queue: Any) -> int:
+def depth_of(queue: Any) -> Any:
     """Items waiting, asked on the thread of the queue's loop, where the host's own `qsize()` may run."""
-    depth = queue.qsize()
-    return max(0, depth) if isinstance(depth, int) else 0
+    return max(0, as_number(queue.qsize()) or 0)
+
+
+def kept_as(queue: Any, item: Any) -> Any:
+    """What lies in the container for `item`, which has just gone in: a pair of time and item, say."""
+    container = own(queue, "_queue")
+    if type(container) not in INDEXED or not container:
+        return item
+    last, first = container[-1], container[0]
+    return next((kept for kept in (last, first) if kept is item or _holds(kept, item)), item)
+
+
+def _holds(kept: Any, item: Any) -> bool:
+    return type(kept) in (tuple, list) and any(part is item for part in kept)
 
 
 def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
+    waited = landing(ledger, ledger.producers) if ledger.adopted else None
     ledger.puts += 1
+    if waited is not None:
+        ledger.landed_put(waited)
     depth = len(self._queue)
     if ledger.band_floor < depth <= ledger.fast_put_max and self._maxsize is ledger.capacity:
         return
@@ -98,7 +160,10 @@ def exactly_put(self: Any, item: Any, ledger: QueueLedger) -> None:
 
 
 def exactly_got(self: Any, item: Any, ledger: QueueLedger) -> None:
+    waited = landing(ledger, ledger.idle) if ledger.adopted else None
     ledger.countdown -= 1
+    if waited is not None:
+        ledger.landed_get(waited)
     depth = len(self._queue)
     if ledger.starts:
         took(ledger, item, depth)

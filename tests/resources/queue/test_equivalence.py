@@ -142,13 +142,14 @@ def levels_agree(game: Play, got: dict[str, Any]) -> None:
     """Bands, utilisation and peak are those of a bystander."""
     books, depth, capacity = game.books, game.depth, game.queue._maxsize
     bounded = 0 < capacity < math.inf
+    bounds_itself = not bounded and type(game.queue).__name__ == "Roomy"
     agree(
         got,
         occupancy_seconds_total=books.occupancy,
         members=1,
-        unbounded_members=int(not bounded),
+        unbounded_members=int(not bounded and not bounds_itself),
         capacity_items=capacity if bounded else None,
-        utilization_ratio=depth / capacity if bounded else None,
+        utilization_ratio=min(1, depth / capacity) if bounded else None,
     )
     if not bounded:
         assert got["peak_utilization_ratio"] is None

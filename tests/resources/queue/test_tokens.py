@@ -109,7 +109,7 @@ async def test_beside_callers_that_waited_before_it_is_that_of_the_present_futur
     before = waits(queue, side)
     await asyncio.sleep(0)
     watch(queue, "q", hub=Hub())
-    assert ledger_of(queue).adopted == 1
+    assert len(ledger_of(queue).adopted) == 1
     after = waits(queue, side)
     for _ in range(4):
         await overtaken(queue, side)
@@ -117,6 +117,6 @@ async def test_beside_callers_that_waited_before_it_is_that_of_the_present_futur
         assert tokens == futures == {id(before._fut_waiter), id(after._fut_waiter)}
     await ended(queue, side, before, after)
     await asyncio.sleep(0)
-    assert ledger_of(queue).adopted == 0
+    assert not ledger_of(queue).adopted
     assert known(queue, side) == (set(), set())
     unwatch(queue)

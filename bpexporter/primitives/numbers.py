@@ -1,0 +1,37 @@
+"""Numbers as the host means them: what compares as a number counts as one, also numpy's, decimals and fractions."""
+
+from __future__ import annotations
+
+import math
+import operator
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+BUILT_IN = (int, float)
+
+
+def as_number(value: Any) -> int | float | None:
+    """`value` as an `int` or `float`, ``None`` where it is none. Runs code of the class of `value`."""
+    if type(value) in BUILT_IN:
+        return None if value != value else value
+    try:
+        return operator.index(value)
+    except TypeError:
+        pass
+    try:
+        number = float(value) if not isinstance(value, (str, bytes, bytearray)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else number
+
+
+def is_harmless(value: Any) -> bool:
+    """Whether to make a number of `value` runs no code of the host's."""
+    kind = type(value)
+    return kind in (*BUILT_IN, bool, Decimal, Fraction) or kind.__module__ == "numpy"
+
+
+def share(part: float, whole: float) -> float:
+    """`part` of `whole`, 0 to 1, where a limit may be exceeded: `maxsize` is no whole number, or was lowered."""
+    return min(1.0, max(0.0, part / whole))

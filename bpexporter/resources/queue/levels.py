@@ -1,0 +1,170 @@
+"""What is recorded of a queue's levels: counts, capacity, and the time in each band."""
+
+from __future__ import annotations
+
+from operator import add
+from typing import Any, NamedTuple
+
+from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
+from bpexporter.primitives.numbers import as_number
+from bpexporter.primitives.peaks import PeakWindow
+from bpexporter.resources.ledger import MemberLedger
+
+FIFO, LIFO, HEAP, OTHER = range(4)
+NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and when
+
+
+class Levels(NamedTuple):
+    """What is read from the queue itself."""
+
+    depth: Any
+    """Items waiting."""
+    maxsize: Any
+    """As the host has set it."""
+    capacity: float | None
+    """The same as a number, 0 or below where nothing is limited; ``None`` where it is not known."""
+    unfinished: int | None
+    """Items put and not yet done; ``None`` where that is not known."""
+    container: Any
+    """What exactly the items that wait lie in; ``None`` where that cannot be looked at."""
+
+
+class Observed(NamedTuple):
+    """A stretch in which readings found the level in other bands than where the last put or get has left it."""
+
+    band_since: float
+    """When the stretch began: it is over where another has."""
+    seconds: tuple[float, ...]
+    """Seconds in each band up to the last change that was found."""
+    band: int
+    """The one that was found last."""
+    since: float
+    """When it was first found."""
+
+    def seconds_until(self, now: float) -> list[float]:
+        """Seconds in each band, the present one included."""
+        seconds = list(self.seconds)
+        seconds[self.band] += max(0.0, now - self.since)
+        return seconds
+
+
+class LevelLedger(MemberLedger):
+    """The part of a queue's ledger that follows its levels."""
+
+    __slots__ = (
+        # What kind of queue it is: set when it is attached.
+        "order",  # FIFO, LIFO, HEAP or OTHER
+        "exact",  # it has the standard library's behaviour through and through
+        "fifo",  # exact, and first in, first out
+        "heap",  # exact, and the lowest first
+        "visible",  # its levels can be read from any thread without running its own code
+        # Counts: written by every put, get and refusal.
+        "puts",  # items in
+        "countdown_end",  # `gets` once the countdown is at 0
+        "countdown",  # gets until something is to be looked at; counted down, since small numbers are ready-made
+        "refused_full",  # put_nowait() of a full queue
+        "refused_cancelled",  # blocked puts that were given up
+        "refused_shutdown",  # puts after shutdown()
+        "unaccounted_items",  # puts less gets less depth: items that came or went by other ways
+        # Levels as they were last seen.
+        "depth",  # items waiting, where nothing else tells
+        "capacity",  # the maxsize that the limits below belong to, as the host has set it
+        "capacity_items",  # the same as a number; None where the queue says by itself when it is full
+        "bounds_itself",  # it has a `full()` of its own and no maxsize
+        "cleared",  # the puts at which a level lower than the last one was first seen, and when
+        # Time: written where a limit fails.
+        "step_time",  # a clock reading that the same step may use again
+        "band",  # the present band
+        "band_since",  # when it was entered
+        "band_seconds",  # seconds in each band, without the present stretch
+        "observed",  # what readings found in the present stretch; None where it is what was recorded
+        "peaks",  # levels of the last minute
+    )
+
+    order: int
+    bounds_itself: bool
+    puts: int
+    unaccounted_items: int
+
+    def treat(self, *, exact: bool) -> None:
+        """Whether the queue has the standard library's behaviour through and through."""
+        self.exact = exact
+        self.fifo = exact and self.order == FIFO
+        self.heap = exact and self.order == HEAP
+
+    def _restart_levels(self, levels: Levels, now: float) -> None:
+        self.puts = 0
+        self.countdown_end = self.countdown = 0
+        self.refused_full = self.refused_cancelled = self.refused_shutdown = 0
+        self.cleared = NOT_CLEARED
+        self.step_time: float | None = None
+        self.depth = levels.depth
+        self.capacity, self.capacity_items = levels.maxsize, levels.capacity
+        self.band_seconds = [0.0] * len(BANDS)
+        self.band_since = now
+        self.observed: Observed | None = None
+        self.band = band_at(bands_of(levels.capacity or 0), levels.depth)
+        self.peaks = PeakWindow()
+
+    @property
+    def gets(self) -> int:
+        """Items out. They are counted down: an `int` up to 256 is made once, a larger one at each change."""
+        return self.countdown_end - self.countdown
+
+    def left_level(self) -> int:
+        """The level that the last put or get has left."""
+        return self.puts - self.gets - self.unaccounted_items if self.exact else self.depth
+
+    # On the thread of the queue's loop ----------------------------------------------------------------
+
+    def is_off(self, depth: int, capacity: Any) -> bool:
+        """Whether the level is in another band than the present one, or the capacity another."""
+        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
+
+    def place_itself(self, depth: Any, *, is_full: bool) -> None:
+        """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
+        band = band_at(bands_of(depth if is_full else 0), depth)
+        if band is not self.band:
+            self._enter(band, self.clock())
+
+    def _place(self, depth: int, capacity: float, now: float) -> None:
+        self.depth = depth
+        band = self.band
+        if capacity is not self.capacity:
+            self.capacity = capacity
+            self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
+            self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
+        elif self.observed is not None or not band.lower <= depth < band.upper:
+            self._enter(band_at(band, depth), now)
+
+    def _enter(self, band: Band, now: float) -> None:
+        observed, self.observed = self.observed, None
+        if observed is not None and observed.band_since == self.band_since:
+            self.band_seconds = list(map(add, self.band_seconds, observed.seconds_until(now)))
+        else:
+            self.band_seconds[self.band.index] += now - self.band_since
+        self.band_since = now
+        self.band = band
+
+    # Read from any thread ---------------------------------------------------------------------------
+
+    def observe(self, depth: Any, capacity: float | None, now: float) -> None:
+        """The level found by a reading may be in another band than where the last put or get has left it."""
+        band, since, observed = self.band, self.band_since, self.observed
+        if self.bounds_itself and depth:
+            return
+        if observed is not None and observed.band_since != since:
+            observed = None
+        found = band_at(bands_of(capacity or 0), depth).index
+        if found == (band.index if observed is None else observed.band):
+            return
+        start = Observed(since, (0.0,) * len(BANDS), band.index, since) if observed is None else observed
+        self.observed = Observed(since, tuple(start.seconds_until(now)), found, now)
+
+    def occupancy(self, now: float) -> tuple[float, ...]:
+        """Seconds in each band, the present stretch included."""
+        seconds, present, since, observed = self.band_seconds[:], self.band.index, self.band_since, self.observed
+        if observed is not None and observed.band_since == since:
+            return tuple(map(add, seconds, observed.seconds_until(now)))
+        seconds[present] += max(0.0, now - since)
+        return tuple(seconds)
