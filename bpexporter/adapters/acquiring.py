@@ -111,7 +111,7 @@ def _acquired(sort: Limiter, begun: Begun | None) -> Iterator[None]:
 
 def _note(sort: Limiter, limiter: Any, ledger: LimiterLedger) -> None:
     """Date the level at which the limiter is now, and tell who is at work."""
-    level, now = sort.level(limiter), ledger.clock()
+    level, now = sort.level_of(ledger, limiter), ledger.clock()
     if level.capacity is not None and level.in_use is not None:
         ledger.capacity = level.capacity
         free = level.capacity - level.in_use

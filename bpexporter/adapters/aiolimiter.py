@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,15 +10,19 @@ from bpexporter.adapters.shape import Acquiring, Adapter, Limiter
 from bpexporter.resources.limiter.reading import Level
 
 
+def held(limiter: Any, now: float) -> float:
+    """What the bucket holds: it leaks all the time, and does so in its own figures when somebody asks it."""
+    return max(0.0, limiter._level - (now - limiter._last_check) * limiter._rate_per_sec)
+
+
 def level(limiter: Any) -> Level:
-    """What the bucket holds now: it leaks all the time, and says so when somebody asks it."""
-    leaked = (time.monotonic() - limiter._last_check) * limiter._rate_per_sec  # the time of every event loop
-    return Level(limiter.max_rate, max(0.0, limiter._level - leaked))
+    """What the bucket holds now; event loops tell the time by this clock."""
+    return Level(limiter.max_rate, held(limiter, time.monotonic()))
 
 
 def has_to_wait(limiter: Any, amount: float = 1, **_more: Any) -> bool:
     """Whether the bucket has no room for so much."""
-    return 0 <= amount <= limiter.max_rate and not limiter.has_capacity(amount)
+    return 0 <= amount <= limiter.max_rate < held(limiter, asyncio.get_running_loop().time()) + amount
 
 
 ADAPTER = Adapter(

@@ -13,7 +13,7 @@ from bpexporter.adapters.replacing import Replacements
 from bpexporter.adapters.shape import Acquiring, Limiter, Sort
 from bpexporter.resources.limiter.instrument import LimiterInstrument
 from bpexporter.resources.limiter.ledger import LimiterLedger
-from bpexporter.resources.limiter.reading import UNKNOWN, Level
+from bpexporter.resources.limiter.reading import Level
 
 
 def part_of(sort: Sort, obj: Any) -> Any:
@@ -58,7 +58,8 @@ class AdaptedLimiter(LimiterInstrument):
         if behind is None:
             raise TypeError(f"cannot watch a {type(limiter).__qualname__} that is not open yet")
         self.install()
-        ledger = LimiterLedger(bounds=bounds, clock=clock, capacity=self.sort.level(behind).capacity or 0)
+        ledger = LimiterLedger(bounds=bounds, clock=clock)
+        ledger.capacity = self.sort.level_of(ledger, behind).capacity or 0
         keep(behind, ledger)
         return ledger
 
@@ -68,5 +69,4 @@ class AdaptedLimiter(LimiterInstrument):
 
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:
         """What the limiter says of itself."""
-        level = self.sort.level(limiter)
-        return Level(level.capacity or None, level.in_use, level.waiting_work) if level != UNKNOWN else UNKNOWN
+        return self.sort.level_of(ledger, limiter)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from bpexporter.resources.limiter.reading import Level
+from bpexporter.resources.limiter.ledger import LimiterLedger
+from bpexporter.resources.limiter.reading import UNKNOWN, Level
 
 
 def itself(obj: Any) -> Any:
@@ -81,6 +82,17 @@ class Limiter(Sort):
     """What it says of itself now, read from what stands behind it; runs on any thread, and none of the host's code."""
     methods: tuple[Acquiring | Landing, ...]
     """Where its callers wait."""
+    free: Callable[[Any], float] | None = None
+    """Permits that are free: where `level` knows no capacity, it is the most that were."""
+
+    def level_of(self, ledger: LimiterLedger, behind: Any) -> Level:
+        """What the limiter says of itself, or what is known of it by its free permits."""
+        level = self.level(behind)
+        if level is UNKNOWN and self.free is not None:
+            free = self.free(behind)
+            ledger.capacity = max(ledger.capacity, free)
+            return Level(ledger.capacity or None, ledger.capacity - free)
+        return level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
