@@ -6,12 +6,10 @@ They call the originals, and record around them. Whoever need not wait costs a l
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from inspect import iscoroutinefunction
-from types import FrameType
 from typing import Any
 
 from bpexporter.adapters.ledgers import ledger_of
@@ -30,17 +28,17 @@ def acquiring(sort: Limiter, how: Acquiring, original: Any) -> Any:
     begun = _beginning(sort, how)
 
     async def acquire(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with _acquired(sort, begun(self, sys._getframe(1), args, kwargs)):
+        with _acquired(sort, begun(self, args, kwargs)):
             return await original(self, *args, **kwargs)
 
     def acquire_here(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with _acquired(sort, begun(self, sys._getframe(1), args, kwargs)):
+        with _acquired(sort, begun(self, args, kwargs)):
             return original(self, *args, **kwargs)
 
     return functools.wraps(original)(acquire if iscoroutinefunction(original) else acquire_here)
 
 
-def landing(original: Any) -> Any:
+def landing(_sort: Limiter, original: Any) -> Any:
     """What takes the place of `original`, a method that is called once a permit was got."""
 
     def landed() -> None:
@@ -68,9 +66,9 @@ Begun = tuple[Any, LimiterLedger, object]
 def _beginning(sort: Limiter, how: Acquiring) -> Callable[..., Begun | None]:
     """Begins a call: the limiter, its ledger, and the token of the wait where there is one."""
 
-    def begin(self: Any, frame: FrameType, args: Any, kwargs: Any) -> Begun | None:
+    def begin(self: Any, args: Any, kwargs: Any) -> Begun | None:
         try:
-            limiter = sort.behind(self if how.limiter is None else how.limiter(self, frame))
+            limiter = sort.behind(self)
             ledger = ledger_of(limiter)
             if ledger is None:
                 return None
@@ -106,17 +104,4 @@ def _acquired(sort: Limiter, begun: Begun | None) -> Iterator[None]:
         guarded(ledger.acquired, token)
     elif token is None:
         ledger.acquires += 1
-    guarded(_note, sort, limiter, ledger)
-
-
-def _note(sort: Limiter, limiter: Any, ledger: LimiterLedger) -> None:
-    """Date the level at which the limiter is now, and tell who is at work."""
-    level, now = sort.level_of(ledger, limiter), ledger.clock()
-    if level.capacity is not None and level.in_use is not None:
-        ledger.capacity = level.capacity
-        free = level.capacity - level.in_use
-        if now >= ledger.dated_until or free < ledger.lowest:
-            ledger.left(level.in_use, now)
-            ledger.lowest = free
-    if ledger.listener is not None:
-        ledger.tell_operation(ledger.blocked, now)
+    guarded(sort.note, ledger, limiter)

@@ -10,7 +10,7 @@ from typing import Any
 from bpexporter.adapters.acquiring import acquiring, landing
 from bpexporter.adapters.ledgers import drop, keep, ledger_of
 from bpexporter.adapters.replacing import Replacements
-from bpexporter.adapters.shape import Acquiring, Limiter, Sort
+from bpexporter.adapters.shape import Acquiring, Landing, Limiter, Replacing, Sort
 from bpexporter.resources.limiter.instrument import LimiterInstrument
 from bpexporter.resources.limiter.ledger import LimiterLedger
 from bpexporter.resources.limiter.reading import Level
@@ -40,8 +40,12 @@ class AdaptedLimiter(LimiterInstrument):
             return
         module = sys.modules[self.sort.module]
         for how in self.sort.methods:
-            making = partial(acquiring, self.sort, how) if isinstance(how, Acquiring) else landing
-            self._replaced.replace(getattr(module, how.of or self.sort.name), how.method, making)
+            self._replaced.replace(getattr(module, how.of or self.sort.name), how.method, self._making(how))
+
+    def _making(self, how: Acquiring | Landing | Replacing) -> Callable[[Any], Any]:
+        if isinstance(how, Replacing):
+            return partial(how.making, self.sort)
+        return partial(acquiring, self.sort, how) if isinstance(how, Acquiring) else partial(landing, self.sort)
 
     def owner_of(self, limiter: Any) -> Any:
         """What stands behind `limiter`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 from bpexporter.resources.limiter.ledger import LimiterLedger
@@ -20,12 +19,6 @@ def itself(obj: Any) -> Any:
     return obj
 
 
-def caller(_obj: Any, frame: FrameType) -> Any:
-    """The object whose method has called."""
-    code = frame.f_code
-    return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquiring:
     """A method, of a coroutine or not, in which callers of a limiter wait for a permit."""
@@ -35,9 +28,7 @@ class Acquiring:
     has_to_wait: Callable[..., bool]
     """Whether a caller that comes now waits; is given what the method is given."""
     of: str = ""
-    """The class of the same module that has the method, where that is not the limiter's own."""
-    limiter: Callable[[Any, FrameType], Any] | None = None
-    """Then: the limiter, from the object of that class and the frame of the call; ``None`` where there is none."""
+    """The class of the same module that has it, where that is not the limiter's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +37,18 @@ class Landing:
 
     method: str
     """The method."""
+    of: str = ""
+    """The class of the same module that has it, where that is not the limiter's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacing:
+    """A method whose place is taken by one that records in its own way."""
+
+    method: str
+    """The method."""
+    making: Callable[[Limiter, Any], Any]
+    """Makes the one that takes its place, from the sort and the original."""
     of: str = ""
     """The class of the same module that has it, where that is not the limiter's own."""
 
@@ -80,7 +83,7 @@ class Limiter(Sort):
 
     level: Callable[[Any], Level]
     """What it says of itself now, read from what stands behind it; runs on any thread, and none of the host's code."""
-    methods: tuple[Acquiring | Landing, ...]
+    methods: tuple[Acquiring | Landing | Replacing, ...]
     """Where its callers wait."""
     free: Callable[[Any], float] | None = None
     """Permits that are free: where `level` knows no capacity, it is the most that were."""
@@ -93,6 +96,18 @@ class Limiter(Sort):
             ledger.capacity = max(ledger.capacity, free)
             return Level(ledger.capacity or None, ledger.capacity - free)
         return level
+
+    def note(self, ledger: LimiterLedger, behind: Any) -> None:
+        """Date the level at which the limiter is now, and tell who is at work."""
+        level, now = self.level_of(ledger, behind), ledger.clock()
+        if level.capacity is not None and level.in_use is not None:
+            ledger.capacity = level.capacity
+            free = level.capacity - level.in_use
+            if now >= ledger.dated_until or free < ledger.lowest:
+                ledger.left(level.in_use, now)
+                ledger.lowest = free
+        if ledger.listener is not None:
+            ledger.tell_operation(ledger.blocked, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
