@@ -12,7 +12,7 @@ from bpexporter.resources.limiter.reading import Level
 
 def held(limiter: Any, now: float) -> float:
     """What the bucket holds: it leaks all the time, and does so in its own figures when somebody asks it."""
-    return max(0.0, limiter._level - (now - limiter._last_check) * limiter._rate_per_sec)
+    return max(0.0, float(limiter._level - (now - limiter._last_check) * limiter._rate_per_sec))
 
 
 def level(limiter: Any) -> Level:
@@ -22,7 +22,7 @@ def level(limiter: Any) -> Level:
 
 def has_to_wait(limiter: Any, amount: float = 1, **_more: Any) -> bool:
     """Whether the bucket has no room for so much."""
-    return 0 <= amount <= limiter.max_rate < held(limiter, asyncio.get_running_loop().time()) + amount
+    return bool(0 <= amount <= limiter.max_rate < held(limiter, asyncio.get_running_loop().time()) + amount)
 
 
 ADAPTER = Adapter(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bpexporter.adapters.shape import Acquiring, Adapter, Limiter, Queue
+from bpexporter.adapters.shape import Acquiring, Adapter, Limiter, Sort
 from bpexporter.resources.limiter.reading import UNKNOWN, Level
+
 
 def taken(limiter: Any) -> Level:
     """Tokens that are borrowed."""
@@ -74,7 +75,7 @@ ADAPTER = Adapter(
     library="anyio",
     tried=("4.4.0", "4.16"),
     sorts=(
-        Queue(
+        Sort(
             module="anyio.streams.memory",
             name="_MemoryObjectStreamState",
             others=("MemoryObjectSendStream", "MemoryObjectReceiveStream"),

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from bpexporter.adapters.shape import Adapter, Limiter, Sort
+from bpexporter.adapters.shape import Adapter, Sort
 from bpexporter.faults import faults
 from bpexporter.resources import kinds
 
@@ -93,6 +93,16 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+def inner_workings(package: str) -> dict[str, str]:
+    """By module of `package` and below: why its own queues and semaphores are left out where its adapter is heeded."""
+    adapters = [adapter_for(module) for module in modules() if module in sys.modules and _is_in(module, package)]
+    return {module: reason for adapter in adapters if adapter for module, reason in adapter.inner.items()}
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module.partition(".")[0] == package
+
+
 # Instruments ---------------------------------------------------------------------------------------------
 
 
@@ -106,12 +116,7 @@ def instrument_of(sort: Sort) -> Any:
     """The instrument of a sort, one for the whole process."""
     key = sort.module, sort.name
     if key not in _instruments:
-        if isinstance(sort, Limiter):
-            from bpexporter.adapters.limiters import AdaptedLimiter
-
-            made: Any = AdaptedLimiter(sort)
-        else:
-            made = import_module(sort.instrument).Instrument(sort)
+        made = import_module(sort.instrument).Instrument(sort)
         _instruments[key] = made
         kinds.join(made)
     return _instruments[key]

@@ -15,7 +15,7 @@ def ledger_of(obj: Any) -> Any:
 
 
 def keep(obj: Any, ledger: Any) -> None:
-    """`ledger` is that of `obj` for as long as that lives. Raises ``TypeError`` where it cannot be referred to weakly."""
+    """`ledger` is that of `obj` for as long as that lives. Raises ``TypeError`` where no weak reference can be made."""
     key = id(obj)
 
     def forget(reference: weakref.ref[Any]) -> None:

@@ -23,7 +23,7 @@ def part_of(sort: Sort, obj: Any) -> Any:
     return sort.behind(obj) if issubclass(type(obj), kinds) else obj
 
 
-class AdaptedLimiter(LimiterInstrument):
+class Instrument(LimiterInstrument):
     """Watches the limiters of one sort."""
 
     def __init__(self, sort: Limiter) -> None:
@@ -66,6 +66,9 @@ class AdaptedLimiter(LimiterInstrument):
         ledger.capacity = self.sort.level_of(ledger, behind).capacity or 0
         keep(behind, ledger)
         return ledger
+
+    def join(self, limiter: Any, ledger: LimiterLedger) -> None:
+        """`limiter` stands for what is recorded already."""
 
     def detach(self, limiter: Any) -> None:
         """Take the ledger from `limiter`."""

@@ -83,6 +83,9 @@ class Instrument(Protocol[QueueLedger, QueueReading]):
         adopt(ledger, ledger.idle, state.waiting_receivers)
         return ledger
 
+    def join(self, stream: Any, ledger: QueueLedger) -> None:
+        """`stream` is an end of what is recorded already."""
+
     def detach(self, stream: Any) -> None:
         """Take the ledger from `stream`."""
         drop(self.owner_of(stream))
@@ -132,7 +135,8 @@ def send_nowait(waits_in: Any, original: Any) -> Any:
     def send(self: Any, item: Any) -> None:
         ledger = ledger_of(self._state)
         if ledger is None:
-            return original(self, item)
+            original(self, item)
+            return
         receivers = len(self._state.waiting_receivers)
         try:
             original(self, item)
@@ -144,7 +148,6 @@ def send_nowait(waits_in: Any, original: Any) -> Any:
                 ledger.refused_full += 1
             raise
         guarded(sent, ledger, self._state, item, receivers)
-        return None
 
     return send
 
@@ -164,7 +167,7 @@ def receive_nowait(waits_in: Any, original: Any) -> Any:
             if type(error).__name__ == "WouldBlock" and sys._getframe(1).f_code is waits_in:
                 guarded(begin, ledger, ledger.idle)
             raise
-        guarded(received, ledger, self._state, item, senders)
+        guarded(received, ledger, self._state, senders)
         return item
 
     return receive
@@ -234,7 +237,7 @@ def sent(ledger: QueueLedger, state: Any, item: Any, receivers: int) -> None:
         ledger.note_put(item, depth, most)
 
 
-def received(ledger: QueueLedger, state: Any, item: Any, senders: int) -> None:
+def received(ledger: QueueLedger, state: Any, senders: int) -> None:
     """An item came out of the buffer, where that of the first of so many senders that waited has taken a place."""
     if senders > len(state.waiting_senders):
         waited = first_of(ledger, ledger.producers)

@@ -73,6 +73,8 @@ class Sort:
     """The index of the object, or what stands for it, in the tuple that the library hands out."""
     is_named: bool = False
     """Whether its name begins with package and class, and not with where it was made alone."""
+    instrument: str = "bpexporter.adapters.limiters"
+    """The module whose class `Instrument`, made with the sort, watches it."""
     functions: Mapping[str, str] = field(default_factory=dict)
     """By the function of the library that makes it: its name; empty where it is a part of another and left out."""
 
@@ -108,14 +110,6 @@ class Limiter(Sort):
                 ledger.lowest = free
         if ledger.listener is not None:
             ledger.tell_operation(ledger.blocked, now)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue(Sort):
-    """A queue: its instrument is the adapter's own, since what goes in and out is counted there."""
-
-    instrument: str
-    """The class of its instrument, in the module of the adapter; it is made with this sort."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Objects of libraries for which there is an adapter: each that is made, what it is called, and whether it is wanted."""
+"""Objects of libraries for which there is an adapter: each that is made, and what it is called."""
 
 from __future__ import annotations
 
@@ -90,10 +90,11 @@ def place_of_library(sort: Sort, obj: object, frame: FrameType) -> Place | None:
             break
         name = sort.functions.get(outside.f_code.co_name)
         if name is not None:
-            return Place(name, (package,)) if name else None
+            return Place(name, (package,), adapted=True) if name else None
         outside = outside.f_back
     found = place_of(obj, outside, inside=sort.inside)
     kind = f"{package}.{plain(type(obj).__qualname__)}"
     if found is None:
-        return Place(written(kind), (sort.module,))
-    return Place(written(f"{kind}:{found.name}") if sort.is_named else found.name, (*found.modules, sort.module))
+        return Place(written(kind), (sort.module,), adapted=True)
+    name = f"{kind}:{found.name}" if sort.is_named else found.name
+    return Place(written(name), (*found.modules, sort.module), adapted=True)

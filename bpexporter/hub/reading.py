@@ -86,16 +86,6 @@ def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
     return sorts
 
 
-def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
-    """The members that each instrument reads: a semaphore and a pool of connections may share a name."""
-    if not members or all(ledger.instrument is members[0].instrument for ledger in members):
-        return {members[0].instrument: members} if members else {}
-    found: dict[Any, list[Any]] = {}
-    for ledger in members:
-        found.setdefault(ledger.instrument, []).append(ledger)
-    return found
-
-
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:
     if entry.shown_seconds:
         reading = at_least(kind, reading, entry.shown_seconds)

@@ -323,7 +323,7 @@ class Walk:
         self._jump(instruction.argval)
 
     def entered(self, instruction: dis.Instruction) -> None:
-        """``with`` or ``async with``: what it gives is taken to be the manager itself, as it is of clients and pools."""
+        """``with`` or ``async with``: what it gives is taken to be the manager itself, as clients and pools do."""
         manager = self.pop()[0]
         self.stack += [UNKNOWN, manager]
         self.entering = manager is VALUE and "ASYNC" in instruction.opname

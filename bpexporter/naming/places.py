@@ -33,6 +33,8 @@ class Place(NamedTuple):
     """What it is called there."""
     modules: tuple[str, ...]
     """The modules whose code took part, that of the call itself first."""
+    adapted: bool = False
+    """Whether it is an object of a library for which there is an adapter, and no inner working of one."""
 
 
 class Step(NamedTuple):

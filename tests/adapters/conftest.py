@@ -65,5 +65,5 @@ async def held(acquiring: Callable[[], AbstractAsyncContextManager[Any]]) -> Asy
 async def until(condition: Callable[[], bool]) -> None:
     """Turns of the loop until it holds."""
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  what is waited for is a reading
             await asyncio.sleep(0.001)
