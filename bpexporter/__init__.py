@@ -89,7 +89,7 @@ def _judging() -> Any:
 
 def _adapting(kind: type) -> Any:
     """The instrument for a class of a library that the program has imported."""
-    from bpexporter.adapters.known import fitting
+    from bpexporter.adapters.choosing import fitting
 
     return fitting(kind)
 

@@ -1,19 +1,13 @@
-"""The adapters that there are, ours and those of other packages, and which of them fit what is installed.
+"""The adapters that there are, ours and those of other packages, by the modules of the libraries that they wait for.
 
-They are known by the modules of the libraries that they wait for. An adapter is loaded when one of its modules is.
+An adapter is loaded when one of its modules is: until then nothing here loads what describes it.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import sys
 from functools import cache
-from importlib import import_module
-from typing import Any
 
-from bpexporter.adapters.shape import Adapter, Sort
-from bpexporter.faults import faults
-from bpexporter.resources import kinds
+from bpexporter.adapters.installed import entry_points
 
 GROUP = "bpexporter.adapters"
 # By module of a library: the module of ours that holds its adapter, as `ADAPTER`.
@@ -31,109 +25,19 @@ OURS = {
     "aiolimiter.leakybucket": "aiolimiter",
     "aiojobs._scheduler": "aiojobs",
 }
-_instruments: dict[tuple[str, str], Any] = {}
-_said: set[str] = set()
 
 
 @cache
-def entry_points() -> dict[str, Any]:
-    """By module of a library: the entry point of another package that gives its adapter."""
-    found = importlib.metadata.entry_points(group=GROUP)
-    return {point.name: point for point in found}
+def targets() -> dict[str, str]:
+    """By module of a library: where its adapter is, as ``module:object``; another package's comes before ours."""
+    return {module: f"{__package__}.{ours}:ADAPTER" for module, ours in OURS.items()} | entry_points(GROUP)
 
 
 def modules() -> tuple[str, ...]:
     """The modules of libraries that adapters wait for."""
-    return tuple(dict.fromkeys((*entry_points(), *OURS)))
+    return tuple(targets())
 
 
-@cache
-def adapter_for(module: str) -> Adapter | None:
-    """The adapter for classes of `module`; ``None`` where there is none, or none for the version that is installed."""
-    point = entry_points().get(module)
-    adapter = point.load() if point else import_module(f"{__package__}.{OURS[module]}").ADAPTER
-    if not isinstance(adapter, Adapter):
-        faults.warn("bpexporter: the adapter for %s is no Adapter but %r", module, type(adapter))
-        return None
-    return adapter if is_tried(adapter) else None
-
-
-def is_tried(adapter: Adapter) -> bool:
-    """Whether the version that is installed is one for which `adapter` is made; else it is said, once."""
-    version = version_of(adapter)
-    first, last = map(numbers, adapter.tried)
-    if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
-        return True
-    if adapter.library not in _said:
-        _said.add(adapter.library)
-        faults.warn(
-            "bpexporter: %s %s was never tried (%s to %s were): what it holds is not watched",
-            adapter.library, version or "of no known version", *adapter.tried,
-        )  # fmt: skip
-    return False
-
-
-def version_of(adapter: Adapter) -> str:
-    """The version that is installed; empty where nobody says it."""
-    try:
-        return importlib.metadata.version(adapter.library)
-    except importlib.metadata.PackageNotFoundError:
-        top = adapter.sorts[0].module.partition(".")[0]
-        return str(getattr(sys.modules.get(top), "__version__", ""))
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """The numbers at the beginning of a version."""
-    found = []
-    for part in version.split("."):
-        digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        if not digits:
-            break
-        found.append(int(digits))
-    return tuple(found)
-
-
-def inner_workings(package: str) -> dict[str, str]:
-    """By module of `package` and below: why its own queues and semaphores are left out where its adapter is heeded."""
-    adapters = [adapter_for(module) for module in modules() if module in sys.modules and _is_in(module, package)]
-    return {module: reason for adapter in adapters if adapter for module, reason in adapter.inner.items()}
-
-
-def _is_in(module: str, package: str) -> bool:
-    return module.partition(".")[0] == package
-
-
-# Instruments ---------------------------------------------------------------------------------------------
-
-
-def sorts_of(module: str) -> tuple[Sort, ...]:
-    """The sorts whose classes `module` defines."""
-    adapter = adapter_for(module)
-    return () if adapter is None else tuple(sort for sort in adapter.sorts if sort.module == module)
-
-
-def instrument_of(sort: Sort) -> Any:
-    """The instrument of a sort, one for the whole process."""
-    key = sort.module, sort.name
-    if key not in _instruments:
-        made = import_module(sort.instrument).Instrument(sort)
-        _instruments[key] = made
-        kinds.join(made)
-    return _instruments[key]
-
-
-def classes_of(sort: Sort) -> tuple[type, ...]:
-    """The classes of a sort, as far as the program has loaded them."""
-    module = sys.modules.get(sort.module)
-    found = (getattr(module, name, None) for name in (sort.name, *sort.others))
-    return tuple(kind for kind in found if isinstance(kind, type))
-
-
-def fitting(kind: type) -> Any:
-    """The instrument for objects of this class, of a library that the program has imported; ``None``: there is none."""
-    for module in modules():
-        if module in sys.modules:
-            for sort in sorts_of(module):
-                if issubclass(kind, classes_of(sort)):
-                    return instrument_of(sort)
-    return None
+def modules_of(package: str) -> list[str]:
+    """Those of `package`."""
+    return [module for module in targets() if module.partition(".")[0] == package]

@@ -9,9 +9,8 @@ from functools import partial
 from types import FrameType, ModuleType
 from typing import Any
 
-from bpexporter.adapters import known
+from bpexporter.adapters.known import modules
 from bpexporter.adapters.replacing import Replacements
-from bpexporter.adapters.shape import Sort
 from bpexporter.faults import faults
 from bpexporter.naming.places import MOST_FRAMES, Place, place_of
 from bpexporter.primitives.imports import Then, forget, when_imported
@@ -29,7 +28,7 @@ _replaced: dict[str, Replacements] = {}
 
 def know_libraries(made: Made) -> None:
     """Tell `made` of each object from now on for which there is an adapter."""
-    for module in known.modules():
+    for module in modules():
         if module not in _waiting:
             _waiting[module] = partial(_hook, made)
             when_imported(module, _waiting[module])
@@ -46,13 +45,15 @@ def forget_libraries() -> None:
 
 
 def _hook(made: Made, module: ModuleType) -> None:
+    from bpexporter.adapters.choosing import sorts_of
+
     name = module.__name__
     _replaced.setdefault(name, Replacements())
-    for sort in known.sorts_of(name):
+    for sort in sorts_of(name):
         _replaced[name].replace(getattr(module, sort.name), sort.made, partial(_making, sort, made))
 
 
-def _making(sort: Sort, made: Made, original: Any) -> Any:
+def _making(sort: Any, made: Made, original: Any) -> Any:
     """What takes the place of `original`, after which an object is whole."""
 
     def tell(obj: Any, frame: FrameType) -> None:
@@ -80,7 +81,7 @@ def _making(sort: Sort, made: Made, original: Any) -> Any:
 # Names ---------------------------------------------------------------------------------------------------
 
 
-def place_of_library(sort: Sort, obj: object, frame: FrameType) -> Place | None:
+def place_of_library(sort: Any, obj: object, frame: FrameType) -> Place | None:
     """Where `obj` was made: where the library was called. ``None`` for a part of something else that is watched."""
     package = sort.module.partition(".")[0]
     own = {package, *BETWEEN, *sort.libraries}

@@ -5,7 +5,7 @@ Whoever wants to see one of them allows it: ``--allow``, ``BPEXPORTER_ALLOW`` or
 
 from __future__ import annotations
 
-from bpexporter.adapters.known import inner_workings
+from bpexporter.adapters.known import modules_of
 from bpexporter.naming.places import Place
 
 # By module that makes the object, with all below it: why it is left out.
@@ -24,7 +24,14 @@ QUIET = {
 def reason_to_be_quiet(place: Place) -> str | None:
     """Why what is made at `place` is left out; ``None`` where it is not."""
     module = place.modules[0]
-    reasons = {**QUIET, **inner_workings(module.partition(".")[0])}
+    package = module.partition(".")[0]
+    reasons = {**QUIET, **_inner_workings(package)} if modules_of(package) else QUIET
     return next(
         (reason for inner, reason in reasons.items() if module == inner or module.startswith(f"{inner}.")), None
     )
+
+
+def _inner_workings(package: str) -> dict[str, str]:
+    from bpexporter.adapters.choosing import inner_workings
+
+    return inner_workings(package)
