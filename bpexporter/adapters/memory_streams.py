@@ -9,120 +9,51 @@ from __future__ import annotations
 import functools
 import math
 import sys
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from bpexporter.adapters.ledgers import drop, keep, ledger_of
-from bpexporter.adapters.limiters import part_of
-from bpexporter.adapters.replacing import Replacements
-from bpexporter.adapters.shape import Sort
+from bpexporter.adapters.ledgers import ledger_of
+from bpexporter.adapters.queues import QueueInstrument, count_get, count_put
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.adopting import follow
 from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded
-from bpexporter.resources.protocols import Instrument as Protocol
 from bpexporter.resources.queue.ledger import QueueLedger
-from bpexporter.resources.queue.levels import FIFO, Levels
+from bpexporter.resources.queue.levels import Levels
 from bpexporter.resources.queue.metrics import QueueReading
-from bpexporter.resources.queue.reading import read
 
 MODULE = "anyio.streams.memory"
 ENDED = ("BrokenResourceError", "ClosedResourceError")
 
 
-def levels_of(state: Any) -> Levels:
-    """What a stream says of itself: without a bound its capacity is 0, and without a buffer there is none."""
-    most, buffer = state.max_buffer_size, state.buffer
-    capacity = 0 if math.isinf(most) else most or None
-    return Levels(len(buffer), most, capacity, None, buffer)
-
-
-class Instrument(Protocol[QueueLedger, QueueReading]):
+class Instrument(QueueInstrument):
     """Watches what both ends of a memory object stream share."""
-
-    kind = "queue"
-    clocks = (("put", "producers"), ("get", "idle"))
-
-    def __init__(self, sort: Sort) -> None:
-        self.sort = sort
-        self._replaced = Replacements()
 
     def install(self) -> None:
         """Put the methods in that record."""
-        if self._replaced:
-            return
         module = sys.modules[MODULE]
         sending, receiving = module.MemoryObjectSendStream, module.MemoryObjectReceiveStream
         send, receive = sending.send, receiving.receive
-        self._replaced.replace(sending, "send_nowait", partial(send_nowait, send.__code__))
-        self._replaced.replace(receiving, "receive_nowait", partial(receive_nowait, receive.__code__))
-        self._replaced.replace(sending, "send", partial(waiting, "producers"))
-        self._replaced.replace(receiving, "receive", partial(waiting, "idle"))
+        self.replaced.replace(sending, "send_nowait", partial(send_nowait, send.__code__))
+        self.replaced.replace(receiving, "receive_nowait", partial(receive_nowait, receive.__code__))
+        self.replaced.replace(sending, "send", partial(waiting, "producers"))
+        self.replaced.replace(receiving, "receive", partial(waiting, "idle"))
 
-    def uninstall(self) -> None:
-        """Nothing is watched any more."""
-        self._replaced.undo()
+    def levels_of(self, state: Any) -> Levels:
+        """Without a bound the capacity is 0, and without a buffer there is none."""
+        most, buffer = state.max_buffer_size, state.buffer
+        return Levels(len(buffer), most, 0 if math.isinf(most) else most or None, None, buffer)
 
-    def owner_of(self, stream: Any) -> Any:
-        """What both ends share."""
-        return part_of(self.sort, stream)
-
-    def ledger_of(self, stream: Any) -> QueueLedger | None:
-        """The ledger of `stream`, ``None`` where it is not watched."""
-        ledger = ledger_of(self.owner_of(stream))
-        return ledger if isinstance(ledger, QueueLedger) else None
-
-    def attach(self, stream: Any, *, bounds: tuple[float, ...], clock: Callable[[], float]) -> QueueLedger:
-        """Give `stream` a ledger, and go on with those that wait at it already."""
-        self.install()
-        state = self.owner_of(stream)
-        ledger = QueueLedger(order=FIFO, visible=True, bounds=bounds, clock=clock, levels=levels_of(state))
-        keep(state, ledger)
+    def adopt(self, state: Any, ledger: QueueLedger) -> None:
+        """Go on with those that wait at either end."""
         adopt(ledger, ledger.producers, state.waiting_senders)
         adopt(ledger, ledger.idle, state.waiting_receivers)
-        return ledger
-
-    def join(self, stream: Any, ledger: QueueLedger) -> None:
-        """`stream` is an end of what is recorded already."""
-
-    def detach(self, stream: Any) -> None:
-        """Take the ledger from `stream`."""
-        drop(self.owner_of(stream))
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
-        """A reading of the stream at `now`; runs none of the host's code."""
-        state = ledger.live_owner()
-        reading = read(ledger, None if state is None else levels_of(state), now)
-        if state is not None and state.max_buffer_size == 0:
-            return reading._replace(capacity_items=0.0)
-        return reading
-
-    def close(self, ledger: QueueLedger, now: float) -> QueueReading:
-        """The totals of a stream that is gone or no longer watched."""
-        self.end_waits(ledger, now)
-        return read(ledger, None, now)
-
-    def end_waits(self, ledger: QueueLedger, now: float) -> None:
-        """Nobody waits any more."""
-        for stall in (ledger.producers, ledger.idle):
-            stall.end_all(now)
-
-    def peak(self, ledger: QueueLedger, now: float) -> float | None:
-        """Highest utilisation of the last 60 s."""
-        capacity = ledger.capacity_items
-        level = max(ledger.left_level(), ledger.peaks.read(now))
-        return min(1.0, level / capacity) if capacity and not math.isinf(capacity) else None
-
-    def restart(self, ledger: QueueLedger, now: float) -> None:
-        """Count from zero."""
-        state = ledger.live_owner()
-        if state is not None:
-            ledger.restart(bounds=ledger.put_waits.bounds, levels=levels_of(state))
-
-    def stalled_seconds(self, ledger: QueueLedger, now: float) -> float:
-        """Wall seconds with a blocked sender so far."""
-        return ledger.producers.read(now).stalled_seconds
+        """A reading of the stream at `now`; one without a buffer has room for nothing."""
+        reading = super().read(ledger, now)
+        has_none = reading.members and not reading.unbounded_members and reading.capacity_items is None
+        return reading._replace(capacity_items=0.0) if has_none else reading
 
 
 # What takes the place of the library's methods ---------------------------------------------------------------
@@ -167,7 +98,7 @@ def receive_nowait(waits_in: Any, original: Any) -> Any:
             if type(error).__name__ == "WouldBlock" and sys._getframe(1).f_code is waits_in:
                 guarded(begin, ledger, ledger.idle)
             raise
-        guarded(received, ledger, self._state, senders)
+        guarded(received, ledger, self._state, item, senders)
         return item
 
     return receive
@@ -224,39 +155,27 @@ def first_of(ledger: QueueLedger, stall: StallClock, *, skipped: int = 0) -> flo
 
 def sent(ledger: QueueLedger, state: Any, item: Any, receivers: int) -> None:
     """`item` went into the buffer, or to one of so many receivers that waited."""
-    ledger.puts += 1
     went = receivers - len(state.waiting_receivers)
     if went:  # who was about to be cancelled has been passed over
         waited = first_of(ledger, ledger.idle, skipped=went - 1)
-        got(ledger, state)
+        ledger.puts += 1
+        ledger.lands(ledger.idle, waited or 0.0)
+        count_get(ledger, item, len(state.buffer), state.max_buffer_size)
         if waited is not None:
             ledger.landed_get(waited)
         return
-    depth, most = len(state.buffer), state.max_buffer_size
-    if not ledger.band_floor < depth <= ledger.fast_put_max or most is not ledger.capacity:
-        ledger.note_put(item, depth, most)
+    count_put(ledger, item, len(state.buffer), state.max_buffer_size)
 
 
-def received(ledger: QueueLedger, state: Any, senders: int) -> None:
-    """An item came out of the buffer, where that of the first of so many senders that waited has taken a place."""
-    if senders > len(state.waiting_senders):
-        waited = first_of(ledger, ledger.producers)
-        ledger.puts += 1
-        got(ledger, state)
-        if waited is not None:
-            ledger.landed_put(waited)
-        return
-    got(ledger, state)
-
-
-def got(ledger: QueueLedger, state: Any) -> None:
-    """An item is out."""
-    ledger.countdown -= 1
-    depth = len(state.buffer)
-    if ledger.countdown < 0 or not ledger.fast_get_min <= depth + 1 <= ledger.fast_get_max:
-        ledger.note_get(depth, state.max_buffer_size)
-    elif depth + 1 == ledger.falling_depth:
-        ledger.fall()
+def received(ledger: QueueLedger, state: Any, item: Any, senders: int) -> None:
+    """`item` came out of the buffer, where that of the first of so many senders that waited has taken a place."""
+    landed = senders > len(state.waiting_senders)
+    waited = first_of(ledger, ledger.producers) if landed else None
+    ledger.lands(ledger.producers, waited or 0.0)
+    ledger.puts += landed
+    count_get(ledger, item, len(state.buffer), state.max_buffer_size)
+    if waited is not None:
+        ledger.landed_put(waited)
 
 
 def adopt(ledger: QueueLedger, stall: StallClock, waiters: Any) -> None:
