@@ -248,6 +248,6 @@ def test_names_come_from_the_catalogue():
 
 def test_no_name_is_written_in_the_code_of_the_dashboards():
     """Panels and rules hold no full name of a metric: it would outlive a renaming."""
-    sources = (FOLDER.parent / "source").glob("*.py")
+    sources = (FOLDER.parent / "source").rglob("*.py")
     written = {name for path in sources for name in re.findall(r"\bb\w+_[a-z_]+", path.read_text())}
     assert written & {metric.name for metric in METRICS} == set()

@@ -1,22 +1,17 @@
 """The cases of the rules hold when scrapes are lost, when processes restart, and when there is a second cluster."""
 
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 from needs import promtool
-from promtool_series import Case, in_cluster, notation, restarted, samples, seconds, with_lost_scrapes, with_restarts
-
-Rule = dict[str, str]
+from promtool_cases import Case, complaints
+from promtool_series import in_cluster, notation, restarted, samples, seconds, with_lost_scrapes, with_restarts
 
 CASES = Path(__file__).parent / "rules"
-RULES = CASES.parents[1] / "grafana" / "rules"
-GROUPS = [group for path in sorted(RULES.glob("*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CASES.glob("*.yml"))}
-EVERY = next(iter(FILES.values()))["evaluation_interval"]
 LONGEST = "3h"
 NOW = "1m"
 PATIENCE = 600
@@ -90,39 +85,14 @@ FAULTS = {
 }
 
 
-def rules_of(alert: str) -> list[Rule]:
-    """The rule of an alert, after those whose records it reads: promtool's time goes by the number of rules."""
-    rules = [rule for group in GROUPS for rule in group["rules"]]
-    own = next(rule for rule in rules if rule.get("alert") == alert)
-    return [*(rule for rule in rules if "record" in rule and rule["record"] in own["expr"]), own]
-
-
-def write(folder: Path, alert: str, tests: list[Case]) -> Path:
-    """A file of cases of one alert, and beside it one with its rules."""
-    rules = {"groups": [{"name": alert, "rules": rules_of(alert)}]}
-    (folder / f"{alert}.rules.yml").write_text(yaml.safe_dump(rules, sort_keys=False, width=10_000))
-    content = {"rule_files": [f"{alert}.rules.yml"], "evaluation_interval": EVERY, "tests": tests}
-    path = folder / f"{alert}.yml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False, width=10_000))
-    return path
-
-
-def complaints(program: str, folder: Path, tests: list[Case]) -> str:
-    """What promtool finds wrong."""
-    about = {alert: [test for test in tests if test["name"].startswith(f"{alert};")] for alert in FILES}
-    files = [str(write(folder, alert, of)) for alert, of in about.items() if of]
-    command = [program, "test", "rules", *files]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    return "" if done.returncode == 0 else done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("major", [2, 3])
 def test_faults_change_nothing(fault, major, tmp_path):
     """Each case holds under each fault, on both versions of Prometheus."""
     tests = FAULTS[fault]()
     assert len(tests) > 20
-    assert complaints(promtool(major), tmp_path, tests) == ""
+    about = {alert: [test for test in tests if test["name"].startswith(f"{alert};")] for alert in FILES}
+    assert complaints(promtool(major), tmp_path, about) == ""
 
 
 def test_a_missed_alert_is_found(tmp_path):
@@ -130,7 +100,7 @@ def test_a_missed_alert_is_found(tmp_path):
     case = next(case for _, case in cases() if case["name"].startswith("firing"))
     calm = {**case, "input_series": [{**each, "values": "0x60"} for each in case["input_series"]]}
     alert = case["alert_rule_test"][0]["alertname"]
-    assert alert in complaints(promtool(2), tmp_path, [judged(alert, calm)])
+    assert alert in complaints(promtool(2), tmp_path, {alert: [judged(alert, calm)]})
 
 
 def test_samples_are_read_as_promtool_does():

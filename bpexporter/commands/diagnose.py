@@ -16,6 +16,7 @@ from typing import Any
 from bpexporter.analysis.findings import Finding, Verdict
 from bpexporter.analysis.flow import COLUMNS, LOOP
 from bpexporter.analysis.judging import concluded
+from bpexporter.commands.words import CouldNotTellError
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 HOME = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}/metrics"
@@ -25,10 +26,6 @@ TIMEOUT = 10.0
 MOST_BYTES = 256 << 20
 
 Readings = dict[str, dict[str, Any]]
-
-
-class CouldNotTellError(Exception):
-    """There is no answer; the text says why."""
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
 def diagnosis(options: argparse.Namespace) -> tuple[Verdict, float, Readings, str]:
     """The verdict, the seconds it is about, the later reading, and where that is from."""
+    if options.dir is not None:
+        from bpexporter.commands.autopsy import of_folder
+
+        return of_folder(options.dir, options.seconds)
     url = address(options.url or HOME)
     first, second, seconds = twice(lambda: fetched(url), options.seconds)
     return answered(first, second, seconds), seconds, second, url
@@ -84,7 +85,9 @@ def fetched(url: str) -> Readings:
     """The readings on a page of metrics."""
     from bpexporter.export.parsing import names_for, readings_from_text
 
-    chosen = urllib.parse.urlencode([("name[]", name) for name in names_for((*COLUMNS, "loop", "stage", "culprit"))])
+    chosen = urllib.parse.urlencode(
+        [("name[]", name) for name in names_for((*COLUMNS, LOOP, "stage", "culprit", "itself"))]
+    )
     request = urllib.request.Request(f"{url}{'&' if '?' in url else '?'}{chosen}", headers={"Accept": "text/plain"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:

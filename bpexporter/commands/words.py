@@ -42,3 +42,7 @@ def say(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is not None:  # else print() takes stdout, which is the program's
             print(f"bpexporter: {line}", file=sys.stderr, flush=True)
+
+
+class CouldNotTellError(Exception):
+    """There is no answer; the text says why."""

@@ -47,7 +47,7 @@ class Snapshot(NamedTuple):
     @property
     def culprits(self) -> CulpritReading:
         """The verdict."""
-        reading: CulpritReading = self.kinds["culprit"][""]
+        reading: CulpritReading = self.kinds["culprit"].get("", CulpritReading({}, {}, {}))
         return reading
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.publishing.format import Publication, Unreadable
 from bpexporter.publishing.merging import Merging, Names, Part
-from bpexporter.publishing.reading import read_file
+from bpexporter.publishing.reading import read_earlier, read_file
 
 KEPT = "killed"
 MOST, LONGEST = 16, 3600.0
@@ -26,6 +26,10 @@ class Evidence(NamedTuple):
     """Seconds since that publication."""
     snapshot: Snapshot
     """Its last readings, gauges included."""
+    earlier: Snapshot | None = None
+    """Those before; ``None`` where it has not published twice."""
+    between: float = 0.0
+    """Seconds between the two."""
 
 
 def keep(folder: Path, path: Path) -> None:
@@ -47,7 +51,7 @@ def tidy(folder: Path, now: float) -> None:
 
 def kept(folder: Path, now: float) -> list[Evidence]:
     """All that there is, the latest first."""
-    return [_evidence(one, now) for _path, one in _publications(folder)[:MOST] if now - one.at <= LONGEST]
+    return [_evidence(path, one, now) for path, one in _publications(folder)[:MOST] if now - one.at <= LONGEST]
 
 
 def _publications(folder: Path) -> list[tuple[Path, Publication]]:
@@ -59,14 +63,23 @@ def _publications(folder: Path) -> list[tuple[Path, Publication]]:
     return sorted(found, key=lambda one: -one[1].at)
 
 
-def _evidence(publication: Publication, now: float) -> Evidence:
-    merging = Merging(Names())
-    merging.add(Part(publication.rows))
+def _evidence(path: Path, publication: Publication, now: float) -> Evidence:
     pid = publication.process.get("pid")
+    earlier = None
+    with contextlib.suppress(OSError, Unreadable):
+        earlier = read_earlier(path)
     return Evidence(
         publication.id,
         pid if isinstance(pid, int) else 0,
         str(publication.process.get("program", "")),
         max(0.0, now - publication.at),
-        merging.snapshot(),
+        _snapshot(publication),
+        None if earlier is None else _snapshot(earlier),
+        0.0 if earlier is None else publication.at - earlier.at,
     )
+
+
+def _snapshot(publication: Publication) -> Snapshot:
+    merging = Merging(Names())
+    merging.add(Part(publication.rows))
+    return merging.snapshot()

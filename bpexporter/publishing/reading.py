@@ -90,11 +90,11 @@ class Reader:
         size = os.fstat(fd).st_size
         found = headers(fd, size)
         for number, header in enumerate(found, 1):
-            self._check_own(fd, header)
+            self.check_own(fd, header)
             if self.last is not None and header.sequence == self.last.sequence:
                 return self.last
             try:
-                self.last = self._understood(fd, size, header)
+                self.last = self.understood(fd, size, header)
             except Unreadable:
                 if number == len(found):
                     raise
@@ -102,16 +102,32 @@ class Reader:
                 return self.last
         raise AssertionError
 
-    def _check_own(self, fd: int, header: Header) -> None:
+    def check_own(self, fd: int, header: Header) -> None:
+        """Raises `Unreadable` where the header is not of this file."""
         if header.id != self.path.name or header.inode != os.fstat(fd).st_ino:
             raise Unreadable("copy")
 
-    def _understood(self, fd: int, size: int, header: Header) -> Publication:
+    def understood(self, fd: int, size: int, header: Header) -> Publication:
+        """What the slot with this header says. Raises `Unreadable`."""
         names, doubles = read_slot(fd, size, header)
         if self.table is None or names != self.names:
             self.names, self.table = names, table_of(names)
         rows = rows_in(self.table, doubles)
         return Publication(header.id, header.sequence, header.at, header.ended, self.table.about, rows)
+
+
+def read_earlier(path: Path) -> Publication | None:
+    """What the file at `path` said before it said the last thing; ``None`` where that is not there any more."""
+    fd = opened(path)
+    try:
+        size = os.fstat(fd).st_size
+        reader = Reader(path)
+        for header in headers(fd, size)[1:]:
+            reader.check_own(fd, header)
+            return reader.understood(fd, size, header)
+        return None
+    finally:
+        os.close(fd)
 
 
 def read_file(path: Path) -> Publication:

@@ -46,6 +46,8 @@ class Ledger(Protocol):
     automatic: bool
     retired: bool
     loopless: bool
+    ended_at: float | None
+    """When its object came to its end; ``None`` while it lives."""
     listener: Any
     clock: Callable[[], float]
 

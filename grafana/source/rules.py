@@ -11,7 +11,7 @@ from grafana.source.alerts import ALERTS
 from grafana.source.recording import RECORDINGS
 
 HEAD = """\
-Written by `python -m grafana.source` out of grafana/source/{source}.py: change that and not this, where you can.
+Written by `python -m grafana.source` out of grafana/source/{source}: change that and not this, where you can.
 """
 GROUPS = tuple(dict.fromkeys(alert.group for alert in ALERTS))
 
@@ -63,8 +63,8 @@ def alert_groups() -> list[dict[str, Any]]:
 def files() -> dict[str, str]:
     """Text by path, below grafana/."""
     numbers = f"Thresholds, all from grafana/source/thresholds.py:\n\n{thresholds.described()}\n"
-    head = HEAD.format(source="alerts")
+    head = HEAD.format(source="alerts/")
     return {
-        "rules/backpressure-recording.yml": to_yaml({"groups": recording_groups()}, HEAD.format(source="recording")),
+        "rules/backpressure-recording.yml": to_yaml({"groups": recording_groups()}, HEAD.format(source="recording.py")),
         "rules/backpressure-alerts.yml": to_yaml({"groups": alert_groups()}, f"{head}\n{numbers}"),
     }

@@ -21,6 +21,7 @@ from side_by_side import PRISTINE, Clock, Op, Play, play
 from bpexporter import Hub, uninstall, unwatch, watch
 from bpexporter.hub.reading import read_registry
 from bpexporter.resources.queue import instrument as queues
+from bpexporter.resources.queue import originals
 from bpexporter.watching import watch as watching
 
 ATTRIBUTE = "_bpexporter_ledger"
@@ -34,7 +35,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     hub = Hub()
     yield hub
     queues.METHODS.uninstall()
-    assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+    assert vars(asyncio.Queue)["put"] is originals.ORIGINALS["put"]
     assert not any(ATTRIBUTE in vars(kind) for kind in KINDS)
 
 
@@ -141,7 +142,7 @@ def test_no_subclass_is_made(hub):
 def test_the_replacing_methods_have_the_same_parameters():
     """Each method that is put in has the signature and the kind of the one that it stands in for."""
     for name, function in queues.REPLACEMENTS.items():
-        original = queues.ORIGINALS[name]
+        original = originals.ORIGINALS[name]
         assert inspect.signature(function) == inspect.signature(original)
         assert inspect.iscoroutinefunction(function) is inspect.iscoroutinefunction(original)
         assert inspect.getdoc(function) == inspect.getdoc(original)
@@ -448,12 +449,14 @@ def test_patches_of_what_queues_call_hold_before_and_after(hub, where, method, b
     """An inner method that is patched when watch() comes, or patched after unwatch(), is called."""
     expected = patched(asyncio.Queue, where, method, None, begin, end)
     found = patched(asyncio.Queue, where, method, hub, begin, end)
-    if method == "qsize" or (where == "class" and begin == 0 and end == 2):
+    asked_beside = method == "qsize" or (not originals.KNOWN and method in ("full", "empty"))
+    if asked_beside or (where == "class" and begin == 0 and end == 2):
         # asked once more or less often: what counts is that all else is the same
         found, expected = ([one for one in trace if one != method] for trace in (found, expected))
     assert found == expected
 
 
+@pytest.mark.skipif(not originals.KNOWN, reason="the originals call it as ever, from the first moment on")
 @pytest.mark.parametrize("method", ["full", "empty", "_put", "_get"])
 @pytest.mark.parametrize("where", ["instance", "class"])
 def test_patches_of_what_queues_call_hold_from_the_next_watch_on(hub, where, method):
@@ -473,11 +476,11 @@ def test_classes_are_not_changed_too_often(hub, monkeypatch):
     monkeypatch.setattr(watching, "MOST_ROUNDS", 3)
     for _ in range(3):
         unwatch(watch(asyncio.Queue(), "q", hub=hub))
-        assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+        assert vars(asyncio.Queue)["put"] is originals.ORIGINALS["put"]
     unwatch(watch(asyncio.Queue(), "q", hub=hub))
     assert vars(asyncio.Queue)["put"] is queues.REPLACEMENTS["put"]
     uninstall()
-    assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+    assert vars(asyncio.Queue)["put"] is originals.ORIGINALS["put"]
 
 
 async def test_who_patches_over_us_stays(hub):
@@ -513,7 +516,7 @@ async def test_a_method_put_back_after_we_had_gone_does_no_harm(hub):
     await queue.put(1)
     assert counts(hub) == (1, 0)
     unwatch(queue)
-    assert {name: vars(asyncio.Queue)[name] for name in ours} == queues.ORIGINALS
+    assert {name: vars(asyncio.Queue)[name] for name in ours} == originals.ORIGINALS
 
 
 async def test_who_was_there_before_us_stays_beneath(hub):
@@ -805,7 +808,7 @@ async def test_a_queue_may_go_from_hub_to_hub(hub):
     assert await queue.get() == 2
     assert (counts(hub), counts(second)) == ((1, 1), (1, 1))
     unwatch(queue)
-    assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+    assert vars(asyncio.Queue)["put"] is originals.ORIGINALS["put"]
 
 
 async def test_watching_from_another_thread(hub):
@@ -848,7 +851,7 @@ async def test_watched_and_unwatched_by_another_thread_while_traffic_runs(hub):
         done.set()
         await asyncio.to_thread(thread.join)
     uninstall()
-    assert vars(asyncio.Queue)["put"] is queues.ORIGINALS["put"]
+    assert vars(asyncio.Queue)["put"] is originals.ORIGINALS["put"]
 
 
 async def test_a_queue_first_used_in_another_loop_says_so_as_ever(hub):

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from bpexporter.watching.stages import stage
 from bpexporter.watching.watch import watch
 
 PERMITS, CALLERS = 4, 10
@@ -34,6 +35,7 @@ class Network:
         self.connections: asyncio.Semaphore = watch(asyncio.Semaphore(PERMITS), "db")
         self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
+    @stage("read upload")
     async def read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The peer of one connection."""
         # Python 3.11 prints a traceback for a handler that ends cancelled, as all do when the demo ends.
@@ -60,6 +62,7 @@ class Network:
         with contextlib.closing(watch(writer, name)):
             yield writer
 
+    @stage("upload")
     async def upload(self) -> None:
         """Writes, and waits for its peer."""
         async with self.connected("upstream") as writer:
@@ -68,6 +71,7 @@ class Network:
                 await writer.drain()
                 await asyncio.sleep(0.04)
 
+    @stage("report")
     async def report(self) -> None:
         """Writes, and never waits: backpressure ignored."""
         async with self.connected("telemetry") as writer:
@@ -76,6 +80,7 @@ class Network:
                     writer.write(MESSAGE)
                 await asyncio.sleep(0.1)
 
+    @stage("query")
     async def query(self) -> None:
         """Calls the database again and again; gives up where no connection comes free in time."""
         while True:

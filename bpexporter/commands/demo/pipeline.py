@@ -20,6 +20,7 @@ from typing import Any
 from bpexporter.commands.demo.network import Network
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.server.endpoint import Exporter, start
+from bpexporter.watching.stages import stage
 from bpexporter.watching.watch import snapshot, watch
 
 CYCLE = 20.0
@@ -53,6 +54,7 @@ class Pipeline:
         begin, end = SLOW
         return begin <= (self.clock() - self.begun) % self.cycle * CYCLE / self.cycle < end
 
+    @stage("fetch")
     async def fetch(self) -> None:
         """Bursts of items, as crawlers and message brokers give them."""
         number = 0
@@ -63,6 +65,7 @@ class Pipeline:
                 await self.audit.put(number)
             await asyncio.sleep(self.random.uniform(0.02, 0.2))
 
+    @stage("parse")
     async def parse(self) -> None:
         """Takes what was fetched, and hands it on."""
         while True:
@@ -76,6 +79,7 @@ class Pipeline:
         with contextlib.suppress(asyncio.QueueFull):
             self.retries.put_nowait((item % 3, item))
 
+    @stage("try again")
     async def tried_again(self) -> None:
         """Retries, most urgent first."""
         while True:
@@ -85,6 +89,7 @@ class Pipeline:
                 await asyncio.wait_for(self.fetched.put(item), RETRY_TIMEOUT)
             self.retries.task_done()
 
+    @stage("store")
     async def store(self) -> None:
         """The stage that is to blame; while it is slow, every second item fails and is to be tried again."""
         while True:
@@ -105,6 +110,7 @@ class Pipeline:
             self.recent.task_done()
         self.recent.put_nowait(item)
 
+    @stage("read recent")
     async def read_recent(self) -> None:
         """Looks at the newest first, and so leaves the oldest lying."""
         while True:
@@ -112,12 +118,14 @@ class Pipeline:
             self.recent.task_done()
             await asyncio.sleep(0.05)
 
+    @stage("write audit")
     async def write_audit(self) -> None:
         """The stage that keeps up."""
         while True:
             await self.audit.get()
             self.audit.task_done()
 
+    @stage("write log")
     async def write_log(self) -> None:
         """All lines at once, now and then: nothing bounds this queue but the pace of `store`."""
         while True:

@@ -38,6 +38,6 @@ CULPRIT_METRICS: tuple[Metric, ...] = (
     _culprit(
         "age_seconds", "gauge", "seconds", "age_seconds",
         "Seconds that each culprit of the present verdict has been one without a break.",
-        "Nobody has mended it since.", merge="max", table=LABELS,
+        "Nobody has mended it since.", merge="max", table=LABELS, ages=True,
     ),
 )  # fmt: skip

@@ -40,10 +40,10 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
         object.__delattr__(limiter, ATTRIBUTE)
 
     def replace(
-        self, obj: Any, former: LimiterLedger, *, bounds: tuple[float, ...], clock: Callable[[], float]
+        self, limiter: Any, former: LimiterLedger, *, bounds: tuple[float, ...], clock: Callable[[], float]
     ) -> LimiterLedger:
-        """The ledger under another name: the capacity is known as before, and who waits has begun there."""
-        ledger = super().replace(obj, former, bounds=bounds, clock=clock)
+        """Go on under another name: the capacity is known as before, and who waits has begun there."""
+        ledger = super().replace(limiter, former, bounds=bounds, clock=clock)
         ledger.inherit(former)
         return ledger
 
@@ -68,7 +68,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
     def _add(self, totals: Totals, ledger: LimiterLedger, now: float) -> None:
         limiter = ledger.live_owner()
         if limiter is None:
-            totals.add_counts(ledger, now if ledger.ended_at is None else ledger.ended_at)
+            totals.add_counts(ledger, now if ledger.ended_at is None else min(now, ledger.ended_at))
             return
         if ledger.blocked.waiting and _is_closed(limiter):
             ledger.end_waits(now)

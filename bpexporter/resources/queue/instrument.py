@@ -205,8 +205,9 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def end_waits(self, ledger: QueueLedger, now: float) -> None:
         """The loop in which the callers wait has closed: nobody waits any more."""
-        ledger.producers.end_all(now)
-        ledger.idle.end_all(now)
+        for stall in (ledger.producers, ledger.idle):
+            stall.end_all(now)
+        ledger.adopted = {}
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
+from bpexporter.primitives.limits import INFINITY
 from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, WORKING, Link, StageReading
 
 # A stage has so many crews at most, and a crew's name so many resources; further ones share a crew.
@@ -14,6 +16,8 @@ MOST_AWAITED = 20
 OTHER = "__other__"
 
 Links = frozenset[Link]
+Side = tuple[Any, str]
+"""A name of a hub, by its entry there, and the side: quicker to look up than a link."""
 NO_LINKS: Links = frozenset()
 
 
@@ -26,10 +30,10 @@ class TaskRecord:
     __slots__ = (
         "task",  # weak reference
         "stage",  # the ledger of the stage
-        "lasting",  # its outermost coroutine names the stage: it never works for another one
-        "given",  # the name of the stage was given by hand
+        "lasting",  # it works for this stage until another name is given by hand
+        "given",  # the name of the stage where it was given by hand, else None
         "links",  # the resources that it was seen to use
-        "waits",  # seconds waited so far, by link; present waits are not in it
+        "waits",  # seconds waited so far, by the name in its hub and the side; present waits are not in it
         "until",  # when it last ended a wait, or was seen not to wait: no wait is counted from before
         "last",  # when it was last seen alive
         "settled",  # up to when its time is with the stage
@@ -39,14 +43,17 @@ class TaskRecord:
         "share",  # of the last look: seconds lived and seconds worked
     )
 
-    def __init__(self, task: weakref.ref[Any], stage: StageLedger, since: float, *, lasting: bool, given: bool) -> None:
+    def __init__(
+        self, task: weakref.ref[Any], stage: StageLedger, since: float, *, lasting: bool, given: str | None
+    ) -> None:
         self.task = task
         self.stage = stage
         self.lasting = lasting
         self.given = given
         self.links: Links = NO_LINKS
-        self.waits: dict[Link, float] = {}
-        self.until = self.last = self.settled = since
+        self.waits: dict[Side, float] = {}
+        self.until = -INFINITY
+        self.last = self.settled = since
         self.shown: dict[Link, float] = {}
         self.owed = 0.0
         self.helpers: tuple[weakref.ref[Any], ...] = ()
@@ -58,18 +65,11 @@ class TaskRecord:
             self.links |= {link}
         self.last = max(self.last, now)
 
-    def waited(self, link: Link, seconds: float, now: float) -> None:
-        """A wait of it has ended."""
-        if link not in self.links:
-            self.links |= {link}
-        waits = self.waits
-        waits[link] = waits.get(link, 0.0) + seconds
-        self.until = now
-        self.last = max(self.last, now)
-
-    def settle(self, now: float, present: tuple[Link, float] | None = None) -> None:
+    def settle(self, now: float, names: Mapping[Side, Link], present: tuple[Link, float] | None = None) -> None:
         """Let its stage have what is new until `now`; it waits at present for a link since some seconds."""
-        waits = self.waits.copy()
+        waits: dict[Link, float] = {}
+        for side, seconds in self.waits.copy().items():
+            waits[names[side]] = waits.get(names[side], 0.0) + seconds
         if present is not None:
             link, seconds = present
             waits[link] = waits.get(link, 0.0) + seconds

@@ -6,9 +6,9 @@ dead task in a list, and the next reading settles it.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import weakref
+from asyncio import current_task
 from asyncio.events import _get_running_loop
 from collections import deque
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.resources.stage.metrics import Link
 from bpexporter.resources.stage.naming import Role, given, parent_of, role_of, runs_inner
-from bpexporter.resources.stage.records import OTHER, StageLedger, TaskRecord
+from bpexporter.resources.stage.records import OTHER, Side, StageLedger, TaskRecord
 
 # So many tasks that wait for one of a stage are remembered of it.
 MOST_HELPERS = 8
@@ -39,6 +39,7 @@ class StageTable:
         self.stages: dict[str, StageLedger] = {}
         self.records: dict[int, TaskRecord] = {}  # by the identity of the task
         self.ended: deque[TaskRecord] = deque()
+        self.links: dict[Side, Link] = {}
         self.unknown: dict[Link, float] = {}  # seconds waited by who is no task of a stage
         self.brief: dict[Link, float] = {}  # seconds of waits too brief to be told one by one
         self.folded = 0
@@ -50,36 +51,55 @@ class StageTable:
         """Somebody uses a resource: told now and then, on whatever thread that is."""
         record = self._at_work(now)
         if record is not None:
-            link = ledger.entry.name, ledger.instrument.kind, side
+            link = self._link(ledger, side)
             record.used(link, now)
             record.stage.seen(link)
 
     def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
         """A wait of the running task has ended."""
-        link = ledger.entry.name, ledger.instrument.kind, side
         record = self._at_work(began)
         if record is None:
+            link = self._link(ledger, side)
             self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
             return
         # Who runs several gets at a time waits once: since the last of them began, or the last one ended.
-        record.waited(link, max(0.0, ended - max(began, record.until)), ended)
+        since = max(record.until, began)
+        record.until = ended
+        seconds, waits, key = ended - since, record.waits, (ledger.entry, side)
+        if key in waits:
+            waits[key] += seconds if seconds > 0 else 0.0
+            return
+        link = self._link(ledger, side)
+        record.used(link, ended)
         record.stage.seen(link)
+        if not record.shown and since < record.settled:  # its life begins with this wait, of whose end it was known
+            record.settled = since
+        waits[key] = max(0.0, seconds)
+
+    def _link(self, ledger: Any, side: str) -> Link:
+        key = ledger.entry, side
+        if key not in self.links:
+            self.links[key] = ledger.entry.name, ledger.instrument.kind, side
+        return self.links[key]
 
     def _at_work(self, since: float) -> TaskRecord | None:
+        """The record of the running task."""
         loop = _get_running_loop()
-        task = asyncio.current_task(loop) if loop is not None else None
+        task = current_task(loop) if loop is not None else None
         if task is None:
             return None
         record = self.records.get(id(task))
         name = given.get()
-        if record is not None and (record.stage.name == name if name else record.lasting and not record.given):
+        if record is not None and record.lasting and record.given == name:
             return record
         return self._found(task, record, name, since)
 
     def _found(self, task: Any, record: TaskRecord | None, name: str | None, since: float) -> TaskRecord | None:
         role = role_of(task, sys._getframe(1))
         if role is None and runs_inner(task):
-            return self.helped(task, since)
+            helped = self.helped(task, since)
+            if helped is not None or not name:
+                return helped
         if name:
             role = Role(name, lasting=True)
         if role is None or (record is not None and record.stage.name == role.name):
@@ -87,7 +107,7 @@ class StageTable:
         if record is not None:
             record.last = max(record.last, since)
             self.end(record)
-        return self.begin(task, role, since, by_hand=bool(name))
+        return self.begin(task, role, since, name=name)
 
     def helped(self, helper: Any, since: float) -> TaskRecord | None:
         """The record of the task that awaits `helper`, which runs nothing but a get or put of ours for it."""
@@ -99,16 +119,16 @@ class StageTable:
             role = role_of(parent, None)
             if role is None:
                 return None
-            record = self.begin(parent, role, since, by_hand=False)
+            record = self.begin(parent, role, since)
         living = [one for one in record.helpers if one() not in (None, helper)]
         record.helpers = (*living[1 - MOST_HELPERS :], weakref.ref(helper))
         return record
 
-    def begin(self, task: Any, role: Role, since: float, *, by_hand: bool) -> TaskRecord:
+    def begin(self, task: Any, role: Role, since: float, *, name: str | None = None) -> TaskRecord:
         """The record of a task that works for a stage from now on."""
         reference: Any = TaskReference(task, self._gone)
         reference.key = id(task)
-        record = TaskRecord(reference, self._stage(role.name), since, lasting=role.lasting, given=by_hand)
+        record = TaskRecord(reference, self._stage(role.name), since, lasting=role.lasting, given=name)
         self.records[id(task)] = record
         return record
 
