@@ -14,7 +14,7 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.limits import NEVER
-from bpexporter.resources.listening import present_task
+from bpexporter.resources.listening import LONG_WAIT, present_task
 from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
 from bpexporter.resources.queue.hooked import get_hooked, put_hooked
@@ -221,7 +221,7 @@ async def put(self: Any, item: Any) -> None:
             waits.briefly += waited
         else:
             ledger.landed_put(waited)
-            if ledger.listener is not None:
+            if waited > LONG_WAIT and ledger.listener is not None:
                 ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "put")
@@ -318,7 +318,7 @@ async def get(self: Any) -> Any:
             waits.briefly += waited
         else:
             ledger.landed_get(waited)
-            if ledger.listener is not None:
+            if waited > LONG_WAIT and ledger.listener is not None:
                 ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "get")
