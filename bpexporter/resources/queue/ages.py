@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bpexporter.primitives.sightings import Counted, Sightings, View
 from bpexporter.primitives.tracers import INDEXED, ByIdentity, InTurn
-from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.ledger import UNKNOWN, QueueLedger
 from bpexporter.resources.queue.levels import LIFO, Levels
 
 
@@ -22,9 +22,11 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     since = _known(ledger, view, now)
     tracers = ledger.tracers
     if isinstance(tracers, ByIdentity):
-        since = min(since, _seen_in_any_order(ledger, tracers, view, now))
+        seen = _seen_in_any_order(ledger, tracers, view, now)
+        since = min(seen, max(since, tracers.trusted_from))
     elif type(view.container) in INDEXED:
-        since = min(since, _seen_in_order(ledger, view, now, since))
+        seen, trusted_from = _seen_in_order(ledger, view, now, since)
+        since = min(seen, max(since, trusted_from))
     return max(0.0, now - max(since, ledger.nonempty_since))
 
 
@@ -32,6 +34,19 @@ def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     """The same as puts and gets tell it, without a look at what lies there."""
     view = View(None, levels.depth, ledger.puts, ledger.puts - ledger.gets - levels.depth)
     return max(0.0, now - max(_known(ledger, view, now), ledger.nonempty_since))
+
+
+def carry_over(former: QueueLedger, ledger: QueueLedger, levels: Levels) -> None:
+    """What is known of the items of a queue that gets another name goes with it, from its `former` ledger."""
+    if levels.depth <= 0 or former.order != ledger.order:
+        return
+    then, now = former.clock(), ledger.clock()
+    oldest_age(former, levels, then)  # a last look
+    if isinstance(former.sightings, Sightings):
+        ledger.sightings = former.sightings.renumbered(former.puts, levels.depth, now - then)
+    if isinstance(former.tracers, ByIdentity) and isinstance(ledger.tracers, ByIdentity):
+        ledger.tracers.know(former.tracers, now - then)
+    ledger.nonempty_since, ledger.nonempty_puts = former.nonempty_since + now - then, UNKNOWN
 
 
 def _known(ledger: QueueLedger, view: View, now: float) -> float:
@@ -44,11 +59,12 @@ def _known(ledger: QueueLedger, view: View, now: float) -> float:
     return timed if since is None else min(since, timed)
 
 
-def _seen_in_order(ledger: QueueLedger, view: View, now: float, since: float) -> float:
+def _seen_in_order(ledger: QueueLedger, view: View, now: float, since: float) -> tuple[float, float]:
+    """Since when the oldest waits that was seen, and from when on puts and gets tell the truth."""
     sightings = ledger.sightings
     if not isinstance(sightings, Sightings):
         ledger.sightings = sightings = Sightings(stacked=ledger.order == LIFO)
-    return sightings.look(view, now, since=since)
+    return sightings.look(view, now, since=since), sightings.trusted_from
 
 
 def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now: float) -> float:

@@ -182,7 +182,7 @@ class QueueLedger(WaitLedger):
     def nonempty(self) -> float | None:
         """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
         puts, since = self.nonempty_puts, self.nonempty_since
-        is_in = self.order == LIFO or self.gets == puts - 1 - self.unaccounted_items
+        is_in = self.order == LIFO or self.gets < puts - self.unaccounted_items
         return since if puts != UNKNOWN and is_in else None
 
     def _renew_if_due(self, depth: int, now: float) -> None:

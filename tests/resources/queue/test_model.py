@@ -72,7 +72,10 @@ def callers_agree(model, readings):
         side: model.seconds[side] for side in found
     }
     assert model.total(readings, "blocked_puts") == model.counts["blocked put"]
-    assert (model.total(readings, "puts"), model.total(readings, "gets")) == (model.counts["puts"], model.counts["gets"])
+    assert (model.total(readings, "puts"), model.total(readings, "gets")) == (
+        model.counts["puts"],
+        model.counts["gets"],
+    )
     refused = [sum(column) for column in zip(*(one.refused_puts for one in readings.values()), strict=True)]
     assert refused == [model.counts["full"], model.counts["cancelled"], 0]
     for reading in readings.values():
