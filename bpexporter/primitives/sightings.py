@@ -56,8 +56,18 @@ class Sightings:
         self.looked = View((), 0, 0, 0)
         self.trusted_from = -math.inf  # before, something gave way to another in its place
 
-    def look(self, view: View, now: float, *, since: float) -> float:
-        """Since when the oldest waits that is known; `since` is what is known otherwise of the first in."""
+    def copy(self) -> Sightings:
+        """The same, to look on with."""
+        other = Sightings(stacked=self.stacked)
+        other.seen, other.looked, other.trusted_from = self.seen, self.looked, self.trusted_from
+        return other
+
+    def look(self, view: View, now: float, *, since: float, empty_at: float) -> float:
+        """Since when the oldest waits that is known.
+
+        `since` is what is known otherwise of the first in; nothing has been there since before `empty_at`.
+        """
+        self.seen = tuple([sighting for sighting in self.seen if sighting.since >= empty_at])
         before, self.looked = self.looked, view._replace(container=())
         shift = view.unaccounted - before.unaccounted
         kept = [] if shift and view.depth <= view.puts - before.puts else self._kept(view, shift)
