@@ -236,6 +236,12 @@ class QueueLedger(WaitLedger):
             self.tracers.add(None, self.gets, seen, now, known=True)
             self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
 
+    def note_dropped(self) -> None:
+        """A put left as many items as it found: the queue has dropped it as a duplicate, or its oldest for it."""
+        self.unaccounted_items += 1
+        if isinstance(self.tracers, ByIdentity):
+            self.tracers.puts += 1  # of those that may have taken the place of others
+
     def marked(self, item: object, depth: int) -> None:
         """`item` came out, which was told by its identity."""
         now = self.clock()
