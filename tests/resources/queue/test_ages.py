@@ -1,4 +1,4 @@
-"""The oldest item's age: a lower bound that never exceeds the truth, nor falls to nothing while the thing lies there."""
+"""The oldest item's age: a bound that never exceeds the truth, nor falls to nothing while the thing lies there."""
 
 import asyncio
 import heapq
