@@ -19,7 +19,7 @@ from bpexporter.resources.stream.reading import reading_of
 # next.
 ASKED = 1_000
 # After so many connections a reading gives way to other threads.
-GIVE_WAY = 200
+GIVE_WAY = 100
 
 # A member of a name: a connection that is recorded, or all of those that are only known to be there.
 Member = StreamLedger | Group
