@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # typing takes longer to load than all that is done here
+if TYPE_CHECKING:
+    from typing import Any
 
 TOP = "_bpexporter_children"
 # The interpreter may meet the folder of an installation twice.
@@ -29,10 +32,11 @@ def begin() -> None:
 def is_main_interpreter() -> bool:
     """Whether this is no subinterpreter: those have no asyncio of the program's, and no end of their own."""
     for name in ("_interpreters", "_xxsubinterpreters"):
-        if name in sys.builtin_module_names:
+        try:
             module: Any = __import__(name)
-            current, main = module.get_current(), module.get_main()
-            return bool(_plain(current) == _plain(main))
+        except ImportError:
+            continue
+        return bool(_plain(module.get_current()) == _plain(module.get_main()))
     return True
 
 

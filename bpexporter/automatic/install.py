@@ -17,6 +17,7 @@ from typing import Any
 
 from bpexporter.automatic.connections import forget_connections, know_connections
 from bpexporter.automatic.filters import Patterns, Settings, settings
+from bpexporter.automatic.libraries import forget_libraries, know_libraries
 from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub, registry_of
 from bpexporter.hub.loops import want_every_loop
@@ -82,6 +83,7 @@ def install(
         for module, _kind in LATER:
             when_imported(module, _hook_later)
         know_connections(_chosen)
+        know_libraries(_made_by_library)
 
 
 def uninstall() -> None:
@@ -101,6 +103,7 @@ def uninstall() -> None:
         auto_places.forget()
         want_every_loop(None)
         forget_connections()
+        forget_libraries()
     unwatch_all()
 
 
@@ -134,6 +137,11 @@ def _chosen(kind: type, place: Place) -> tuple[str, Hub] | None:
         return None
     name = place.name if chosen.naming is None else _named(chosen.naming, kind, place.name)
     return None if name is None else (name, chosen.hub)
+
+
+def _made_by_library(obj: object, place: Place | None) -> None:
+    if _now is not None:
+        _made(obj, place, _now)
 
 
 def _made(obj: object, place: Place | None, chosen: Settings) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from concurrent.futures import Executor
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -49,7 +50,7 @@ SORTS: dict[str, Kind] = {
 }
 WATCHABLE = (
     "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.StreamWriter, transports that write, "
-    "asyncio.Semaphore, asyncio.BoundedSemaphore, asyncio.Lock, executors, event loops"
+    "asyncio.Semaphore, asyncio.BoundedSemaphore, asyncio.Lock, executors, event loops, what an adapter knows"
 )
 
 # Instances of a class share the table of their attributes' names, and CPython closes it after some 30 of them but for
@@ -66,6 +67,14 @@ for _kind in SHARING:
     object.__setattr__(object.__new__(_kind), ATTRIBUTE, None)
 
 _loaded: dict[str, Any] = {}
+_joined: list[Any] = []
+# Finds the instrument for a class that is none of the standard library's; `adapters`, which lies above, knows it.
+adapting: Callable[[type], Any] | None = None
+
+
+def join(instrument: Any) -> None:
+    """An instrument of a library's class is one of those that may have watched something."""
+    _joined.append(instrument)
 
 
 def instrument_of(kind: str) -> Any:
@@ -83,7 +92,7 @@ def is_loaded(kind: str) -> bool:
 
 def loaded() -> tuple[Any, ...]:
     """The instruments that were ever asked for: the others have watched and replaced nothing."""
-    return tuple(_loaded.values())
+    return (*_loaded.values(), *_joined)
 
 
 def load() -> None:
@@ -106,6 +115,9 @@ def fitting(obj: object) -> Any:
     uvloop = sys.modules.get("uvloop.loop")
     if uvloop is not None and issubclass(type(obj), (uvloop.UVBaseTransport, uvloop._SSLProtocolTransport)):
         return instrument_of(STREAM)
+    found = None if adapting is None else adapting(type(obj))
+    if found is not None:
+        return found
     raise TypeError(
         f"cannot watch {type(obj).__module__}.{type(obj).__qualname__}: what can be watched is {WATCHABLE}, "
         "and their subclasses"

@@ -58,6 +58,7 @@ class Sidecar:
         self, *, alone: float | None = None, leave: Path | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Serve until `stop`, until no process was alive for `alone` seconds, or until nobody is and `leave` exists."""
+        self.folder.poll()
         self.exporter.launch()
         polled = last = clock()
         try:
