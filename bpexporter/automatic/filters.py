@@ -34,7 +34,8 @@ class Settings(NamedTuple):
 
 def matches(pattern: str, place: Place) -> bool:
     """Whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
-    return fnmatchcase(place.name, pattern) or any(
+    names = place.name, place.name.partition(":")[2]  # Crawler.todo of app.main:Crawler.todo
+    return any(fnmatchcase(name, pattern) for name in names) or any(
         fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules
     )
 

@@ -13,11 +13,11 @@ QUIET = {
     "uvicorn.lifespan": "two messages at the start and two at the end",
     "uvicorn.protocols.websockets": "unbounded, one a connection: who does not read shows in its stream",
     "hypercorn.asyncio.lifespan": "two messages at the start and two at the end",
-    "hypercorn.asyncio.worker_context": "ends the server",
+    "quart.asgi": "unbounded, one a WebSocket: who does not read shows in its stream",
+    "quart.testing": "the two ends of a test",
+    "sanic.server.websockets": "one a connection: who does not read shows in its stream",
     "starlette.middleware.base": "one a request, without a buffer: who is slow shows in its stream",
-    "starlette.testclient": "two ends of one test",
-    "ipykernel": "what a notebook's kernel says to itself",
-    "jupyter_client": "what a notebook's kernel says to itself",
+    "starlette.testclient": "the two ends of a test",
 }
 
 
