@@ -29,7 +29,7 @@ class Settings(NamedTuple):
             return False
         if self.allow:
             return any(matches(pattern, place) for pattern in self.allow)
-        return place.adapted or reason_to_be_quiet(place) is None
+        return reason_to_be_quiet(place) is None
 
 
 def matches(pattern: str, place: Place) -> bool:

@@ -25,7 +25,7 @@ def reason_to_be_quiet(place: Place) -> str | None:
     """Why what is made at `place` is left out; ``None`` where it is not."""
     module = place.modules[0]
     package = module.partition(".")[0]
-    reasons = {**QUIET, **_inner_workings(package)} if modules_of(package) else QUIET
+    reasons = QUIET if place.adapted or not modules_of(package) else {**QUIET, **_inner_workings(package)}
     return next(
         (reason for inner, reason in reasons.items() if module == inner or module.startswith(f"{inner}.")), None
     )
