@@ -119,7 +119,7 @@ def test_tls_and_client_certificates(certificates):
         assert urllib.request.urlopen(exporter.url, timeout=10, context=trusting).status == 200
     with start(port=0, hub=Hub(), web_config=written(certificates, {"tls_server_config": MUTUAL})) as exporter:
         assert urllib.request.urlopen(exporter.url, timeout=10, context=known).status == 200
-        with pytest.raises(OSError, match="(?i)certificate|reset|closed|EOF"):
+        with pytest.raises(OSError, match=r"(?i)certificate|reset|closed|EOF"):
             urllib.request.urlopen(exporter.url, timeout=10, context=trusting)
 
 
