@@ -10,7 +10,7 @@ import pytest
 import yaml
 from needs import needs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "schemas"
 BOARDS = [json.loads(path.read_text()) for path in sorted((ROOT / "grafana" / "dashboards").glob("*.json"))]
 KUBERNETES = {

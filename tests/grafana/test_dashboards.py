@@ -14,7 +14,7 @@ from bpexporter.catalogue.metrics import METRICS
 from grafana.source.__main__ import files, main, stale
 from grafana.source.queries import anywhere, expand, find
 
-FOLDER = Path(__file__).parents[1] / "grafana" / "dashboards"
+FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
 BOARDS = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 PANELS = [
     pytest.param(board, panel, id=f"{uid.removeprefix('backpressure-')}-{panel['id']}-{panel['title']}")

@@ -9,7 +9,7 @@ import pytest
 from live_stack import Stack, quickened, sooner, stack
 from querying import answer, filled, get
 
-DASHBOARDS = Path(__file__).parents[1] / "grafana" / "dashboards"
+DASHBOARDS = Path(__file__).parents[2] / "grafana" / "dashboards"
 CHOSEN = {
     "backpressure-overview": dict.fromkeys(("queue", "stream", "limiter"), ".+"),
     "backpressure-detail": {"queue": "parsed", "stream": "upstream", "limiter": "db"},

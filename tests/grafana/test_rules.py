@@ -17,9 +17,9 @@ from grafana.source import thresholds
 from grafana.source.alerts import ALERTS, RUNBOOK
 from grafana.source.recording import RECORDINGS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "grafana" / "rules").glob("*.yml"))
-CASES = ROOT / "tests" / "rules"
+CASES = Path(__file__).parent / "rules"
 LOADED = [
     pytest.param(rule, id=rule.get("alert") or rule["record"])
     for path in RULES

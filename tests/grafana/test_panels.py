@@ -9,7 +9,7 @@ import yaml
 from needs import promtool
 from querying import filled
 
-BOARD = json.loads((Path(__file__).parents[1] / "grafana/dashboards/backpressure-overview.json").read_text())
+BOARD = json.loads((Path(__file__).parents[2] / "grafana/dashboards/backpressure-overview.json").read_text())
 ANY = dict.fromkeys(("queue", "stream", "limiter"), ".+")
 TARGETS = [(job, instance) for job in ("shop", "web") for instance in ("a", "b")]
 

@@ -14,7 +14,7 @@ from needs import needs
 from bpexporter.commands import main as cli
 from grafana.source.alerts import ALERTS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GRAFANA = ROOT / "grafana"
 COMPOSE = ROOT / "docker-compose.yml"
 SERVICES = yaml.safe_load(COMPOSE.read_text())["services"]
@@ -67,7 +67,7 @@ def test_each_service_is_pinned_local_and_checked(name):
 
 def test_images_are_what_is_tried_here():
     """Grafana is the version whose types hold the dashboards, Prometheus the long-term one that tries the rules."""
-    types = json.loads((ROOT / "tests" / "schemas" / "package.json").read_text())["dependencies"]["@grafana/schema"]
+    types = json.loads((Path(__file__).parent / "schemas" / "package.json").read_text())["dependencies"]["@grafana/schema"]
     assert SERVICES["grafana"]["image"] == f"grafana/grafana:{types}"
     assert SERVICES["prometheus"]["image"].startswith("prom/prometheus:v3.5.")
 
