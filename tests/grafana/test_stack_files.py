@@ -67,7 +67,9 @@ def test_each_service_is_pinned_local_and_checked(name):
 
 def test_images_are_what_is_tried_here():
     """Grafana is the version whose types hold the dashboards, Prometheus the long-term one that tries the rules."""
-    types = json.loads((Path(__file__).parent / "schemas" / "package.json").read_text())["dependencies"]["@grafana/schema"]
+    types = json.loads((Path(__file__).parent / "schemas" / "package.json").read_text())["dependencies"][
+        "@grafana/schema"
+    ]
     assert SERVICES["grafana"]["image"] == f"grafana/grafana:{types}"
     assert SERVICES["prometheus"]["image"].startswith("prom/prometheus:v3.5.")
 

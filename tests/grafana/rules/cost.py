@@ -1,9 +1,9 @@
 """What the rules cost: the CPU that a real Prometheus with made-up targets needs for each of them.
 
-``python tests/grafana/rules/cost.py [TARGETS] [SECONDS BETWEEN SCRAPES]``: 500 targets of 100 resources (60 queues, 30 streams
-of which half are seen by transports, 10 limiters), with every series that a rule reads, are written as blocks by
-promtool, and each rule is evaluated at their end. One resource in a hundred is in trouble, so that most rules find
-nothing, as in life. What is recorded is not there: to look that up costs next to nothing.
+``python tests/grafana/rules/cost.py [TARGETS] [SECONDS BETWEEN SCRAPES]``: 500 targets of 100 resources (60 queues,
+30 streams of which half are seen by transports, 10 limiters), with every series that a rule reads, are written as
+blocks by promtool, and each rule is evaluated at their end. One resource in a hundred is in trouble, so that most
+rules find nothing, as in life. What is recorded is not there: to look that up costs next to nothing.
 """
 
 import contextlib

@@ -10,6 +10,7 @@ import weakref
 
 import pytest
 import virtual_time
+from fake_clock import Clock
 
 import bpexporter
 from bpexporter.primitives.limits import INFINITY
@@ -17,16 +18,6 @@ from bpexporter.resources.loop.instrument import LoopInstrument, count_tasks
 from bpexporter.resources.loop.ledger import LONGEST, SHORTEST, LoopLedger
 
 BUCKETS = (0.1, 1.0)
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def beating(clock: Clock) -> LoopLedger:

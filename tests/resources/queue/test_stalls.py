@@ -5,18 +5,9 @@ import gc
 import logging
 
 import pytest
+from fake_clock import Clock
 
 from bpexporter import Hub, unwatch, watch
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self):
-        self.now = 1_000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
