@@ -5,6 +5,7 @@ Loads neither `aiohttp` nor `prometheus_client`: what needs them is loaded when 
 
 from __future__ import annotations
 
+import asyncio as _asyncio  # noqa: F401  before ours: in a child, what waits for it loads ours
 from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import process as _process

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bpexporter.analysis.flow import Crew, Flow, Strain
-from bpexporter.resources.stage.metrics import BLOCKED, IDLE, WORKING, Link
+from bpexporter.resources.stage.metrics import BLOCKED, IDLE, RUNNING, WORKING, Link
 
 LOOP, PEER, STAGE, NOBODY, CIRCLE, LIMITER, UNKNOWN = CAUSES = (
     "loop", "peer", "stage", "nobody", "circle", "limiter", "unknown",
@@ -160,4 +160,16 @@ def told_awaits(flow: Flow, stage: str) -> list[str]:
     if not total:
         return []
     what, count = max(looks.items(), key=lambda item: item[1])
-    return [f"of {plural(total, 'look')} at {stage!r} at work, {count} found it in {what}"]
+    where = "at a long step on the loop" if what == RUNNING else f"in {what}"
+    return [f"of {plural(total, 'look')} at {stage!r} at work, {count} found it {where}"]
+
+
+def told_runners(flow: Flow) -> str:
+    """Who had the loop, where looks at it found somebody; steps under 5 ms are hardly ever seen."""
+    looks = {stage: found[RUNNING] for stage, found in flow.awaits.items() if RUNNING in found}
+    if not looks:
+        return "no look found a task in the middle of a step: many short steps"
+    stage = max(looks, key=lambda name: looks[name])
+    return (
+        f"of {plural(sum(looks.values()), 'look')} that found a long step, {looks[stage]} found stage {stage!r} at it"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bpexporter.analysis.findings import LOOP, Finding, percent
+from bpexporter.analysis.findings import LOOP, Finding, percent, told_runners
 from bpexporter.analysis.flow import QUEUE, Flow, Strain
 
 # A resource that is stalled for less of the time holds up nobody who matters.
@@ -42,10 +42,10 @@ def growing(flow: Flow) -> list[Strain]:
 
 def busy_loops(flow: Flow) -> list[Finding]:
     """Loops that have no time left."""
-    return [_busy_loop(name, share, flow.seconds) for name, share in flow.loops.items() if share >= BUSY]
+    return [_busy_loop(name, share, flow) for name, share in flow.loops.items() if share >= BUSY]
 
 
-def _busy_loop(name: str, share: float, seconds: float) -> Finding:
+def _busy_loop(name: str, share: float, flow: Flow) -> Finding:
     advice = "take work off this loop, to a thread, a process or another loop: a long step holds up all others"
     evidence = f"loop {name!r} was busy for {percent(share)} of the time"
-    return Finding(LOOP, "loop", name, seconds, (), (evidence,), (advice,), share)
+    return Finding(LOOP, "loop", name, flow.seconds, (), (evidence, told_runners(flow)), (advice,), share)

@@ -85,7 +85,9 @@ def fetched(url: str) -> Readings:
     """The readings on a page of metrics."""
     from bpexporter.export.parsing import names_for, readings_from_text
 
-    chosen = urllib.parse.urlencode([("name[]", name) for name in names_for((*COLUMNS, "loop", "stage", "culprit"))])
+    chosen = urllib.parse.urlencode(
+        [("name[]", name) for name in names_for((*COLUMNS, LOOP, "stage", "culprit", "itself"))]
+    )
     request = urllib.request.Request(f"{url}{'&' if '?' in url else '?'}{chosen}", headers={"Accept": "text/plain"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bpexporter.hub.registry import Registry
+from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.kinds import LOOP, RESOURCES
+from bpexporter.resources.listening import LONG_WAIT
 from bpexporter.resources.protocols import GIVE_WAY
 from bpexporter.resources.stage.metrics import ACQUIRE, DRAIN, GET, PUT, Link, StageReading
 from bpexporter.resources.stage.present import Present
@@ -50,8 +52,14 @@ def callers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Link, tupl
             for direction, seconds, count, waits in sides:
                 waited, histogram = getattr(reading, seconds), getattr(reading, waits)
                 if waited and histogram is not None:
-                    brief = max(0, getattr(reading, count) - sum(histogram.counts[1:])) * histogram.bounds[0]
-                    yield (name, kind, direction), (waited, brief)
+                    yield (name, kind, direction), (waited, most_brief(getattr(reading, count), histogram))
+
+
+def most_brief(count: int, histogram: HistogramReading) -> float:
+    """How many seconds, at most, the waits took of which nobody is told, out of `count` callers."""
+    seconds = max(0, count - sum(histogram.counts[1:])) * min(histogram.bounds[0], LONG_WAIT)
+    edges = zip(histogram.bounds, histogram.counts[1:], strict=True)
+    return seconds + sum(LONG_WAIT * number for lower, number in edges if lower < LONG_WAIT)
 
 
 def living_loops(registry: Registry) -> list[Any]:

@@ -4,8 +4,9 @@ Every method takes `now`, monotonic-clock seconds, from its caller, so that one 
 feeds a clock; another may read it at any time. Therefore every change that must be seen whole stands in straight
 lines without a call: there the interpreter does not change threads.
 
-A wait is known by a token, an integer: `id()` of the future that is awaited, or `id()` of the task that waits. Never
-the thing itself, which would hold the task, and with it the resource.
+A wait is known by a token: `id()` of the task that waits; of the future that is awaited, where the task was not asked;
+an object of its own, where one task drives two waits by hand. Never the task or the future itself, which would hold
+the resource.
 """
 
 from __future__ import annotations

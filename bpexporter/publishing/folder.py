@@ -11,11 +11,12 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from bpexporter.faults import faults
+from bpexporter.hub.registry import MAX_NAMES
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.publishing import evidence
 from bpexporter.publishing.evidence import Evidence
@@ -73,7 +74,7 @@ class Folder:
         self._totals = Totals()
         self._signature: tuple[int, int, int] | None = None
         self._readers: dict[str, Reader] = {}
-        self._names = Names()
+        self._names = Names(most=MAX_NAMES)
         self._alive: dict[str, Publication] = {}
         self._waiting: dict[str, Publication] = {}  # gone, and not yet in the totals
         self._left_out: Counter[str] = Counter()
@@ -99,12 +100,10 @@ class Folder:
             found = self._look(path)
             if isinstance(found, _Dead):
                 dead.append(found)
+        self._waiting = self._vanished(before) | {one.path.name: one.publication for one in dead}
         try:
-            self._waiting = self._vanished(before) | {one.path.name: one.publication for one in dead}
             if holds:
-                self._fold(dead)
-        except OSError as error:
-            faults.tell(f"folding: {error.errno}", "bpexporter cannot fold the dead in %s: %r", self.path, error)
+                self._folding(dead)
         finally:
             for one in dead:
                 os.close(one.fd)
@@ -209,10 +208,17 @@ class Folder:
 
     # Folding --------------------------------------------------------------------------------------------
 
+    def _folding(self, dead: list[_Dead]) -> None:
+        try:
+            self._fold(dead)
+        except OSError as error:
+            faults.tell(f"folding: {error.errno}", "bpexporter cannot fold the dead in %s: %r", self.path, error)
+
     def _fold(self, dead: list[_Dead]) -> None:
         if not self._waiting and not self._names_to_keep() and not self._must_write:
             evidence.tidy(self.path, self._clock())
             return
+        self._admit()
         rows = {name: publication.rows for name, publication in self._waiting.items()}
         ended = sum(publication.ended for publication in self._waiting.values())
         there = {path.name for path in self._files()}
@@ -222,6 +228,12 @@ class Folder:
         self._must_write = False
         for one in dead:
             self._put_away(one.fd, one.path, ended=one.publication.ended)
+
+    def _admit(self) -> None:
+        """Names of those that began first get series of their own first, whoever ends first."""
+        for publication in in_order([*self._alive.values(), *self._waiting.values()]):
+            for kind, name in publication.rows:
+                self._names.shown(kind, name)
 
     def _names_to_keep(self) -> bool:
         full = self._names.full()
@@ -251,13 +263,11 @@ class Folder:
             merging.add(Part(self._totals.rows))
             for publication in self._waiting.values():
                 merging.add(Part({key: counted(row) for key, row in publication.rows.items()}))
-            for publication in self._in_order():
+            for publication in in_order(self._alive.values()):
                 merging.add(Part(publication.rows, max(0.0, now - publication.at)))
+            if self._lock.held and self._names_to_keep():
+                self._folding([])
             return self._with_processes(merging.snapshot(), merging.histograms_left_out, now)
-
-    def _in_order(self) -> list[Publication]:
-        """The living, those first that began first: what a name may be, and its buckets, is as they say."""
-        return sorted(self._alive.values(), key=lambda one: (began(one), one.id))
 
     def _with_processes(self, snapshot: Snapshot, left_out: int, now: float) -> Snapshot:
         itself = snapshot.kinds["itself"].get("") or NOTHING_YET
@@ -283,7 +293,7 @@ class Folder:
         with self._guard:
             self._poll()
             now = self._clock()
-            return [_process(publication, now) for publication in self._in_order()]
+            return [_process(publication, now) for publication in in_order(self._alive.values())]
 
     def evidence(self) -> list[Evidence]:
         """What processes that were killed said last, the latest first."""
@@ -296,6 +306,11 @@ class Folder:
     def close(self) -> None:
         """Let go of the lock of the folder."""
         self._lock.close()
+
+
+def in_order(publications: Iterable[Publication]) -> list[Publication]:
+    """Those first that began first: what a name may be, and which buckets it has, is as they say."""
+    return sorted(publications, key=lambda one: (began(one), one.id))
 
 
 def began(publication: Publication) -> float:

@@ -160,6 +160,10 @@ def read_slot(fd: int, size: int, header: Header) -> tuple[bytes, bytes]:
     return data[: header.names], data[header.names :]
 
 
+# Of these there is one reading in each process, which has no name.
+NAMELESS = {kind for kind, declared in DECLARED.items() if not any(metric.label for metric in declared.values())}
+
+
 class Table(NamedTuple):
     """A table of names, understood."""
 
@@ -222,7 +226,7 @@ def _shape(form: str, detail: Any = None) -> Shape:
 
 def _named(layouts: list[Layout], at: int, name: str) -> tuple[tuple[str, str], Layout]:
     layout = layouts[at]
-    return (layout.kind, name if layout.kind == "itself" and name == "" else checked_name(name)), layout
+    return (layout.kind, name if layout.kind in NAMELESS and name == "" else checked_name(name)), layout
 
 
 def rows_in(table: Table, doubles: bytes) -> Rows:

@@ -112,7 +112,11 @@ def since(row: Row, base: Row) -> Row:
     layout, numbers = row
     before = {place: number for place, number in zip(base[0].places, base[1], strict=True) if number == number}
     columns = zip(numbers, layout.places, layout.counted, strict=True)
-    return layout, [max(0.0, one - before.get(place, 0.0)) if counts else one for one, place, counts in columns]
+    return layout, [_more(one, before.get(place, 0.0)) if counts else one for one, place, counts in columns]
+
+
+def _more(number: float, before: float) -> float:
+    return max(number - before, 0.0)  # in this order: what is not known stays so
 
 
 # Back to readings -----------------------------------------------------------------------------------------

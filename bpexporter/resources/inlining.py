@@ -11,11 +11,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 from bpexporter.resources.fingerprints import fingerprint
 
+# What the code calls the object that holds our own names; each name more that a function holds by itself costs it.
+OURS = "bpexporter_names"
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -35,10 +37,10 @@ def _inlined(function: Any, call: str, original: Any) -> Any:
     ours, theirs = _definition(function), _definition(original)
     if fingerprint([_compiled(theirs, original)]) != fingerprint([original]):
         raise UnfitError("another source")
-    outer = [name for name in _names(function.__code__) if name in function.__globals__ and name != call]
+    outer = {name for name in _names(function.__code__) if name in function.__globals__ and name != call}
     _check(function.__code__, original.__code__, outer)
-    _Inliner(call, _body(theirs), theirs.lineno).visit(ours)
-    return _bound(ours, original, {name: function.__globals__[name] for name in outer})
+    _Inliner(call, _body(theirs), theirs.lineno, outer).visit(ours)
+    return _bound(ours, original, SimpleNamespace(**{name: function.__globals__[name] for name in outer}))
 
 
 def _definition(function: Any) -> Definition:
@@ -51,11 +53,11 @@ def _definition(function: Any) -> Definition:
     return node
 
 
-def _check(ours: CodeType, theirs: CodeType, outer: list[str]) -> None:
+def _check(ours: CodeType, theirs: CodeType, outer: set[str]) -> None:
     inputs = ours.co_varnames[: ours.co_argcount]
     if theirs.co_varnames[: theirs.co_argcount] != inputs or theirs.co_kwonlyargcount or theirs.co_freevars:
         raise UnfitError("other arguments")
-    own = {*ours.co_varnames[ours.co_argcount :], *outer}
+    own = {*ours.co_varnames[ours.co_argcount :], *outer, OURS}
     if not own.isdisjoint({*theirs.co_varnames, *theirs.co_cellvars, *_names(theirs)}):
         raise UnfitError("a name that both use")
 
@@ -75,17 +77,21 @@ def _body(theirs: Definition) -> list[ast.stmt]:
 
 
 class _Inliner(ast.NodeTransformer):
-    """Replaces the statement that consists of the call."""
+    """Replaces the statement that consists of the call, and looks our own names up in one object."""
 
-    def __init__(self, call: str, body: list[ast.stmt], line: int) -> None:
+    def __init__(self, call: str, body: list[ast.stmt], line: int, outer: set[str]) -> None:
         self.call = call
         self.body = body
         self.line = line
+        self.outer = outer
 
     def visit(self, node: ast.AST) -> Any:
         """Our own lines are shown where the original begins: a traceback knows one file only."""
         if hasattr(node, "lineno"):
             node.lineno = node.end_lineno = self.line  # type: ignore[attr-defined]
+        if isinstance(node, ast.Name) and node.id in self.outer:
+            name = ast.Name(OURS, ast.Load())
+            return ast.fix_missing_locations(ast.copy_location(ast.Attribute(name, node.id, ast.Load()), node))
         if not isinstance(node, (ast.Expr, ast.Assign, ast.Return)) or not self._calls(node.value):
             return self.generic_visit(node)
         *body, last = self.body
@@ -100,17 +106,16 @@ class _Inliner(ast.NodeTransformer):
         return isinstance(called, ast.Call) and isinstance(called.func, ast.Name) and called.func.id == self.call
 
 
-def _bound(ours: Definition, original: Any, outer: dict[str, Any]) -> Any:
+def _bound(ours: Definition, original: Any, names: SimpleNamespace) -> Any:
     """A function with the original's globals, to which all that ours needs comes as closure."""
-    arguments = ours.args.args
-    for argument in arguments:
+    for argument in ours.args.args:
         argument.annotation = None
     ours.returns = None
-    maker = ast.parse(f"def maker({', '.join(outer)}):\n    return {ours.name}").body[0]
+    maker = ast.parse(f"def maker({OURS}):\n    return {ours.name}").body[0]
     assert isinstance(maker, ast.FunctionDef)
     ast.increment_lineno(maker, ours.lineno - 1)
     maker.body.insert(0, ours)
-    return _executed(maker, original)["maker"](**outer)
+    return _executed(maker, original)["maker"](names)
 
 
 def _compiled(definition: Definition, original: Any) -> Any:

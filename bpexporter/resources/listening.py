@@ -2,8 +2,8 @@
 
 Every wait of every kind goes through `MemberLedger.begin_wait` and `end_wait`; the replacing methods of a queue hold
 copies of both in their own frames, and call `tell_wait` as `end_wait` does. While `listener` is ``None``, as it is
-unless somebody sets it, that costs nothing on a way that does not wait, and one look at a slot for a wait over 100
-microseconds.
+unless somebody sets it, that costs nothing on a way that does not wait, and one look at a slot for a wait over a
+millisecond.
 
 A listener is told of two things, always on the thread of the resource's loop, and nearly always in the step of the task
 that did it, so that `asyncio.current_task()` is that task:
@@ -16,22 +16,31 @@ that did it, so that `asyncio.current_task()` is that task:
   and then between, at most once in `TOLD_SECONDS` a side. Of a limiter it is a release that is told (as side
   "acquire"), of a stream a write that left something in the buffer (as side "drain").
 
-Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()` of a future that a task awaits
-(`task._fut_waiter`), or `id()` of the task. What a listener raises is swallowed, counted and logged.
+Whoever waits at a moment is known by `StallClock.waiting`: its tokens are `id()` of the task that waits, or, of one
+that waited before its resource was watched and whose task is not known, of the future that it awaits
+(`task._fut_waiter`). What a listener raises is swallowed, counted and logged.
 """
 
 from __future__ import annotations
 
-from asyncio import current_task
+import sys
+from asyncio import tasks
 from asyncio.events import _get_running_loop
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from bpexporter.primitives.stall_clock import StallClock
 
-# Seconds up to which a wait is the cost of a turn of the loop, and nobody is told of it.
-LONG_WAIT = 0.0001
+# Seconds up to which nobody is told of a wait: with a dozen tasks on a loop each turn of it takes as long, and to tell
+# of each would cost a fifth of what such a put and get take. They are known by their side.
+LONG_WAIT = 0.001
 # Seconds between two operations of a side that are told, at least.
 TOLD_SECONDS = 0.05
+
+# The task that runs in a loop. Up to Python 3.11 the public function is written in Python: its table takes a quarter.
+present_task: Callable[[Any], Any] = (
+    tasks.current_task if sys.version_info >= (3, 12) else tasks._current_tasks.get  # type: ignore[attr-defined]
+)
 
 
 class Listener(Protocol):
@@ -47,7 +56,7 @@ class Listener(Protocol):
 def task_token() -> int:
     """`id()` of the present task; 0 where no loop runs, as in a coroutine that is driven by hand."""
     loop = _get_running_loop()
-    return 0 if loop is None else id(current_task(loop))
+    return 0 if loop is None else id(present_task(loop))
 
 
 def waiting_token(stall: StallClock | None) -> object:

@@ -7,7 +7,7 @@ import sys
 import weakref
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
 PACKAGES = "site-packages", "dist-packages"
@@ -16,23 +16,34 @@ NAMELESS = "?"
 INNER, FOREIGN, MAIN, OWN = range(4)
 """The standard library's and ours; other libraries'; a library's that is the program; the application's."""
 
-_known: dict[int, tuple[weakref.ref[CodeType], int]] = {}
+
+class Origin(NamedTuple):
+    """Where code is from."""
+
+    code: weakref.ref[CodeType]
+    whose: int
+    """`INNER`, `FOREIGN`, `MAIN` or `OWN`."""
+    module: str
+    """The name of its module."""
+
+
+_known: dict[int, Origin] = {}
 MOST_KNOWN = 4_096
 
 
-def whose(code: CodeType, names: dict[str, Any]) -> int:
-    """Whose code it is; `names` are its globals. Found out once for each code."""
+def origin(code: CodeType, names: dict[str, Any]) -> Origin:
+    """Where code is from; `names` are its globals. Found out once for each code, by its identity: its hash is slow."""
     known = _known.get(id(code))
-    if known is not None and known[0]() is code:
-        return known[1]
-    found = _found_out(code.co_filename, str(names.get("__name__")))
+    if known is not None and known.code() is code:
+        return known
+    found = Origin(weakref.ref(code), _owner(code.co_filename, str(names.get("__name__"))), module_name(names))
     if len(_known) >= MOST_KNOWN:
         _known.clear()
-    _known[id(code)] = weakref.ref(code), found
+    _known[id(code)] = found
     return found
 
 
-def _found_out(filename: str, module: str) -> int:
+def _owner(filename: str, module: str) -> int:
     if is_inner(module, filename):
         return INNER
     if not any(folder in filename for folder in PACKAGES):

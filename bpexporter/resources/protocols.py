@@ -47,7 +47,7 @@ class Ledger(Protocol):
     retired: bool
     loopless: bool
     ended_at: float | None
-    """When the object was freed; infinite while it lives."""
+    """When its object came to its end; ``None`` while it lives."""
     listener: Any
     clock: Callable[[], float]
 

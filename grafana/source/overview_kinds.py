@@ -276,7 +276,7 @@ def processes() -> list[Panel]:
             "Pressure in the worst process",
             [
                 Query(
-                    "topk(20, max by (kind, resource) ({itself.worst_process_pressure_ratio}))",
+                    worst("max by (job, kind, resource) ({itself.worst_process_pressure_ratio})"),
                     "{{kind}} {{resource}}",
                 )
             ],

@@ -1,6 +1,7 @@
 """The verdict on pipelines whose culprit is known, on simulated time."""
 
 import asyncio
+import random
 
 import pytest
 from scenes import play, short
@@ -400,3 +401,47 @@ def test_growth_without_end():
         scene.run(source(queue), last(queue, 0.05))
 
     assert play(build).accused == [("stage", "last")]
+
+
+class Timed:
+    """A stage that keeps its own account, by the clock of its loop."""
+
+    def __init__(self, seed):
+        self.chance, self.spent = random.Random(seed), dict.fromkeys(("idle", "blocked", "working"), 0.0)
+
+    async def spend(self, state, doing):
+        """Await something, and note for how long."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await doing
+        self.spent[state] += loop.time() - begun
+
+    async def run(self, source, sink, work):
+        """Take, work, hand on."""
+        while True:
+            await self.spend("idle", source.get())
+            await self.spend("working", asyncio.sleep(self.chance.expovariate(1 / work)))
+            if sink is not None:
+                await self.spend("blocked", sink.put(0))
+
+
+@pytest.mark.parametrize("works", [(0.02, 0.03, 0.01), (0.005, 0.02, 0.04), (0.03, 0.001, 0.02)])
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_shares_agree_with_what_the_stages_know_of_themselves(works, tasks):
+    """Idle, blocked and working are within 2 % of the account that each stage keeps by the clock of the test."""
+    accounts = {f"timed {at}": [Timed(7 * at + one) for one in range(tasks)] for at in range(3)}
+
+    def build(scene):
+        queues = [scene.queue(name, 3) for name in "abc"]
+        scene.run(source(queues[0], 0.02 / tasks))
+        for at, work in enumerate(works):
+            sink = queues[at + 1] if at < 2 else None
+            for one in accounts[f"timed {at}"]:
+                scene.run(bpexporter.stage(f"timed {at}")(one.run)(queues[at], sink, work))
+
+    scene = play(build, warm=60, seconds=60)
+    for name, timed in accounts.items():
+        told = scene.snapshots[1].stages[name].seconds
+        known = [sum(one.spent[state] for one in timed) for state in ("idle", "blocked", "working")]
+        shares = [one / sum(told) for one in told]
+        assert shares == pytest.approx([one / sum(known) for one in known], abs=0.02)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
+from unittest.mock import patch
 
 from . import comparing, figures
 from .scale import FULL, QUICK, Scale
@@ -17,7 +18,11 @@ from .works import ROWS
 
 def alone(function: Callable[..., Any], subject: Any, scale: Scale) -> Any:
     """What the function returns, called in a new interpreter, which inherits neither heap nor caches."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+    environment = getattr(subject, "environment", {})
+    with (
+        patch.dict(os.environ, environment),
+        ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool,
+    ):
         return pool.submit(function, subject, scale).result()
 
 

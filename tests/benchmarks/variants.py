@@ -84,9 +84,34 @@ def variants(kind: str, *, maxsize: int, fill: int, work: Work) -> dict[str, Var
     return {name: Variant(subject, fresh(work), shares.get(name, 1)) for name, subject in made.items()}
 
 
+def class_of(kind: str, module: Any) -> Any:
+    """The class of queues of this kind, from asyncio or a copy of it."""
+    base = getattr(module, kind.split(maxsplit=1)[0])
+    return hooked(base) if kind != base.__name__ else base
+
+
+def hooked(base: Any) -> type:
+    """A subclass as libraries have them, which does its own work beside that of its base."""
+
+    class Hooked(base):
+        def _init(self, maxsize: int) -> None:
+            super()._init(maxsize)
+            self.seen = 0
+
+        def _put(self, item: Any) -> None:
+            self.seen += 1
+            super()._put(item)
+
+        def _get(self) -> Any:
+            self.seen -= 1
+            return super()._get()
+
+    return Hooked
+
+
 def queues_of(kind: str, maxsize: int, fill: int) -> dict[str, Any]:
     """Every variant of a queue."""
-    ours, bare = getattr(asyncio, kind), getattr(pristine("queues"), kind)
+    ours, bare = class_of(kind, asyncio), class_of(kind, pristine("queues"))
     queues = {
         "bare": bare(maxsize),
         "watched": bpexporter.watch(ours(maxsize), "watched", hub=bpexporter.Hub()),

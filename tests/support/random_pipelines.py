@@ -1,6 +1,6 @@
 """Pipelines drawn at random whose culprit follows from their figures, and how often the verdict names it.
 
-``python tests/support/random_pipelines.py 400`` draws so many and prints the rates.
+``python tests/support/random_pipelines.py 400 7`` draws so many with this seed and prints the rates.
 """
 
 import asyncio
@@ -52,6 +52,8 @@ class Pipeline:
         """The bottleneck; empty where there is none, and ``?`` where it is a near thing."""
         every = [*self.steps, *([self.branch] if self.branch else [])]
         slowest = min(every, key=lambda step: step.capacity)
+        if not slowest.capacity:
+            return self.name(every.index(slowest))
         others = [step.capacity for step in every if step is not slowest]
         ratio = slowest.capacity / min([self.rate, *others])
         if slowest.capacity > self.rate:
@@ -157,4 +159,4 @@ def measure(draws: int, seed: int = 7) -> None:
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1]))
+    measure(*map(int, sys.argv[1:]))

@@ -101,8 +101,7 @@ class LimiterLedger(MemberLedger):
 
     def end_waits(self, now: float) -> None:
         """Nobody waits any more: the loop has closed, or the limiter is watched no longer."""
-        for token in self.blocked.waiting.copy():
-            self.blocked.end(token, now)
+        self.blocked.end_all(now)
 
     # Reading ------------------------------------------------------------------------------------
 

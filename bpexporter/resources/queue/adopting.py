@@ -1,8 +1,9 @@
 """Callers whose wait began in another frame than one that knows this ledger.
 
 They were blocked before their queue was watched, so they are in frames of the standard library's, or of ours that know
-no ledger. The token of such a wait is the identity of the future that it awaits: the future itself would hold the task,
-and with it the queue. Its end is seen in the step of its put or get: the coroutine that waits is the one that runs.
+no ledger. The token of such a wait is the identity of its task, or where none is found of its future: the
+task itself would hold the queue. Its end is seen in the step of its put or get: the coroutine that waits is the one
+that runs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.queue.ledger import QueueLedger, present
-from bpexporter.resources.queue.originals import KNOWN
 from bpexporter.resources.queue.waits import Adopted
 
 WAITING_METHODS = ("put", "get")
@@ -28,17 +28,10 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
     for waiters, stall in ((queue._putters, ledger.producers), (queue._getters, ledger.idle)):
         for waiter in list(waiters):
             task = task_of(waiter)
-            if not waiter.done() and stall.waiting.keys().isdisjoint(_tokens(waiter, task)):
-                token = id(waiter) if KNOWN or task is None else id(task)
+            token = id(waiter if task is None else task)
+            if not waiter.done() and token not in stall.waiting:
                 ledger.begin_wait(stall, token)
                 _follow(ledger, stall, waiter, task, token)
-
-
-def _tokens(waiter: Any, task: Any) -> set[object]:
-    """The tokens by which the wait may be known: of a put or get of ours, that of its first future."""
-    coroutine = _innermost(task)
-    first = None if coroutine is None or coroutine.cr_frame is None else coroutine.cr_frame.f_locals.get("first")
-    return {id(waiter), id(task), first if type(first) is int else None}
 
 
 def _follow(ledger: QueueLedger, stall: StallClock, waiter: Any, task: Any, token: int) -> None:

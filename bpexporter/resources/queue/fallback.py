@@ -17,23 +17,26 @@ from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.inlining import inlined
 from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
-from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.ledger import QueueLedger, present
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import bound, end, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import bound, end, exactly_put, record_get, record_put, refuse
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
 
 
 def put_nowait(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
         ledger = None
         unwatched(self)
-    if ledger is not None and ledger.producers.waiting and task_token() in ledger.producers.waiting:
-        put_after_wait(self, item, ledger)
-        return
+    if ledger is not None and ledger.producers.waiting:
+        token = task_token()
+        if token in ledger.producers.waiting:
+            put_after_wait(self, item, ledger, token)
+            return
     try:
         PUT_NOWAIT(self, item)
     except Exception as error:
@@ -42,26 +45,25 @@ def put_nowait(self: Any, item: Any) -> None:
     if ledger is None:
         return
     try:
-        if not ledger.fifo:
+        depth = len(self._queue) - 1
+        if not ledger.fifo or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
             record_put(self, item, ledger)
             return
+        if depth > ledger.fast_put_max:
+            exactly_put(self, item, ledger)
+            return
         ledger.puts += 1
-        depth = len(self._queue)
-        if ledger.band_floor < depth <= ledger.fast_put_max and self._maxsize is ledger.capacity:
+        if depth < ledger.fast_put_max:
             return
-        if depth - 1 != ledger.fast_put_max or depth <= ledger.band_floor or self._maxsize is not ledger.capacity:
-            ledger.note_put(item, depth, self._maxsize)
-            return
-        # What QueueLedger.rise() does, in this frame.
-        clock = ledger.clock
-        now = clock()
+        # What QueueLedger.rise() does for this order, in this frame.
+        now = ledger.clock()
         band = ledger.band
         ledger.band_seconds[band.index] += now - ledger.band_since
         ledger.band_since = now
         ledger.band = band = band.up
-        ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = band.lower
+        ledger.band_floor = ledger.falling_depth = band.lower
         ledger.fast_put_max = band.room
-        if depth == 1:
+        if not depth:
             ledger.nonempty_since = now
             ledger.nonempty_puts = ledger.puts
     except Exception as error:
@@ -69,47 +71,46 @@ def put_nowait(self: Any, item: Any) -> None:
 
 
 def get_nowait(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
         ledger = None
         unwatched(self)
-    if ledger is not None and ledger.idle.waiting and task_token() in ledger.idle.waiting:
-        return get_after_wait(self, ledger)
+    if ledger is not None and ledger.idle.waiting:
+        token = task_token()
+        if token in ledger.idle.waiting:
+            return get_after_wait(self, ledger, token)
     taken = GET_NOWAIT(self)
     if ledger is None:
         return taken
     try:
-        if not ledger.fifo:
+        depth = len(self._queue) + 1
+        left = ledger.countdown
+        edge = ledger.falling_depth
+        if not ledger.fifo or depth < edge or depth > ledger.fast_get_max or not left:
             record_get(self, taken, ledger)
             return taken
-        ledger.countdown = left = ledger.countdown - 1
-        depth = len(self._queue)
-        if ledger.band_floor <= depth < ledger.fast_get_max and left >= 0:
+        ledger.countdown = left - 1
+        if depth > edge:
             return taken
-        if depth + 1 != ledger.falling_depth or depth >= ledger.fast_get_max or left < 0:
-            ledger.note_get(depth, self._maxsize)
-            return taken
-        # What QueueLedger.fall() does, in this frame.
-        clock = ledger.clock
-        now = clock()
+        # What QueueLedger.fall() does for this order, in this frame.
+        now = ledger.clock()
         band = ledger.band
         ledger.band_seconds[band.index] += now - ledger.band_since
         ledger.band_since = now
         ledger.band = band = band.down
-        ledger.band_floor = lower = band.lower
-        ledger.falling_depth = ledger.fast_get_min = lower or 1
+        ledger.band_floor = band.lower
+        ledger.falling_depth = band.falling
         if not ledger.wants_tracer:
             ledger.fast_put_max = band.room
-        if depth == 1:
-            ledger.nonempty_since = now
-            ledger.nonempty_puts = ledger.puts
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return taken
 
 
 async def put(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -122,6 +123,7 @@ async def put(self: Any, item: Any) -> None:
 
 
 async def get(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -141,12 +143,12 @@ async def blocked_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     try:
         await PUT(self, item)
     except BaseException as error:
-        if token is None or token in stall.waiting:
+        if token is None or waits_still(ledger, stall, token):
             refuse(ledger, "refused_shutdown" if isinstance(error, SHUT_DOWN) else "refused_cancelled")
             end(ledger, stall, token)
         raise
-    if token in stall.waiting:  # the class of the host puts in its own way
-        ledger.landed_put(end(ledger, stall, token))
+    if waits_still(ledger, stall, token):  # the class of the host puts in its own way
+        guarded(ledger.landed_put, end(ledger, stall, token))
 
 
 async def blocked_get(self: Any, ledger: QueueLedger) -> Any:
@@ -157,8 +159,8 @@ async def blocked_get(self: Any, ledger: QueueLedger) -> Any:
     except BaseException:
         end(ledger, stall, token)
         raise
-    if token in stall.waiting:
-        ledger.landed_get(end(ledger, stall, token))
+    if waits_still(ledger, stall, token):
+        guarded(ledger.landed_get, end(ledger, stall, token))
     return taken
 
 
@@ -168,16 +170,19 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
         return None
     if ledger.loopless:
         bound(ledger)
-    try:
-        token = waiting_token(stall)
-        ledger.begin_wait(stall, token)
-    except Exception as error:
-        faults.swallow(error, "a wait that begins")
+    token = waiting_token(stall)
+    guarded(ledger.begin_wait, stall, token)
     return token
 
 
-def put_after_wait(self: Any, item: Any, ledger: QueueLedger) -> None:
-    waited = end(ledger, ledger.producers, task_token())
+def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
+    """Whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
+    going = present(ledger)
+    return going is not None and token in going.stall(stall.side).waiting
+
+
+def put_after_wait(self: Any, item: Any, ledger: QueueLedger, token: int) -> None:
+    waited = end(ledger, ledger.producers, token)
     if waited > ledger.put_waits.brief:
         ledger.landing_put = ledger.puts
     try:
@@ -188,8 +193,8 @@ def put_after_wait(self: Any, item: Any, ledger: QueueLedger) -> None:
     guarded(ledger.landed_put, waited)
 
 
-def get_after_wait(self: Any, ledger: QueueLedger) -> Any:
-    waited = end(ledger, ledger.idle, task_token())
+def get_after_wait(self: Any, ledger: QueueLedger, token: int) -> Any:
+    waited = end(ledger, ledger.idle, token)
     if waited > ledger.get_waits.brief:
         ledger.landing_get = ledger.gets
     try:

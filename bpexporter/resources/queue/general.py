@@ -1,8 +1,7 @@
 """Put and get of a watched queue in every case but the most frequent one.
 
-Here are other orders than first in, first out, subclasses with a behaviour of their own, refusals, and whatever there
-is to time besides a band. For exactly `Queue`, `PriorityQueue` and `LifoQueue` the work is done here; what others
-override is called as ever.
+Here are other orders than first in, first out, refusals, and whatever there is to time besides a band, for exactly
+`Queue`, `PriorityQueue` and `LifoQueue`. For others see `hooked`.
 """
 
 from __future__ import annotations
@@ -14,14 +13,11 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, QueueShutDown
-from bpexporter.resources.queue.recording import record_get, record_put, refuse, took
+from bpexporter.resources.queue.recording import exactly_got, exactly_put, refuse, took
 
 
 def put_other(self: Any, item: Any, ledger: QueueLedger) -> None:
-    """A put into what is not exactly a `Queue`."""
-    if not ledger.exact:
-        put_any(self, item, ledger)
-        return
+    """A put into a stack or a heap."""
     queue = self._queue
     depth = len(queue)
     if depth > ledger.fast_put_max or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
@@ -46,9 +42,7 @@ def put_other(self: Any, item: Any, ledger: QueueLedger) -> None:
 
 
 def get_other(self: Any, ledger: QueueLedger) -> Any:
-    """A get from what is not exactly a `Queue`."""
-    if not ledger.exact:
-        return get_any(self, ledger)
+    """A get from a stack or a heap."""
     queue = self._queue
     depth = len(queue)
     left = ledger.countdown
@@ -56,7 +50,7 @@ def get_other(self: Any, ledger: QueueLedger) -> Any:
         return get_any(self, ledger)
     item = heappop(queue) if ledger.heap else queue.pop()
     ledger.countdown = left - 1
-    if ledger.starts:
+    if ledger.starts and id(item) in ledger.starts:
         took(ledger, item, depth - 1)
     if depth == ledger.falling_depth:
         try:
@@ -72,12 +66,10 @@ def put_any(self: Any, item: Any, ledger: QueueLedger) -> None:
     if HAS_SHUTDOWN and self._is_shutdown:
         refuse(ledger, "refused_shutdown")
         raise QueueShutDown
-    if 0 < self._maxsize <= len(self._queue) if ledger.exact else self.full():
+    if 0 < self._maxsize <= len(self._queue):
         refuse(ledger, "refused_full")
         raise QueueFull
-    if not ledger.exact:
-        self._put(item)
-    elif ledger.heap:
+    if ledger.heap:
         heappush(self._queue, item)
     else:
         self._queue.append(item)
@@ -88,24 +80,24 @@ def put_any(self: Any, item: Any, ledger: QueueLedger) -> None:
     if self._getters:
         self._wakeup_next(self._getters)
     try:
-        record_put(self, item, ledger)
+        exactly_put(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "put_nowait")
 
 
 def get_any(self: Any, ledger: QueueLedger) -> Any:
-    if not self._queue if ledger.exact else self.empty():
+    if not self._queue:
         raise QueueShutDown if HAS_SHUTDOWN and self._is_shutdown else QueueEmpty
-    if not ledger.exact:
-        item = self._get()
+    if ledger.heap:
+        item = heappop(self._queue)
     elif ledger.fifo:
         item = self._queue.popleft()
     else:
-        item = heappop(self._queue) if ledger.heap else self._queue.pop()
+        item = self._queue.pop()
     if self._putters:
         self._wakeup_next(self._putters)
     try:
-        record_get(self, item, ledger)
+        exactly_got(self, item, ledger)
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return item

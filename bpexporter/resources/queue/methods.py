@@ -2,7 +2,7 @@
 
 They do what the standard library's do, and look for a ledger in a private attribute of the object. The most
 frequent case is done in one frame, without the inner calls: exactly `Queue`, with at most a band to time. For all
-others see `queue_general`. Work comes first and recording after it, in a `try` of
+others see `general` and `hooked`. Work comes first and recording after it, in a `try` of
 its own where it could fail: an error of ours never reaches the application and never leaves its work half done.
 """
 
@@ -14,13 +14,17 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.limits import NEVER
+from bpexporter.resources.listening import LONG_WAIT, present_task
 from bpexporter.resources.patching import unwatched
 from bpexporter.resources.queue.general import get_any, get_other, put_any, put_other
+from bpexporter.resources.queue.hooked import get_hooked, put_hooked
+from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown, ledger_of
-from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut, wait_on
+from bpexporter.resources.queue.recording import bound, end, forget, moved, refuse, shut
 
 
 def put_nowait(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -40,7 +44,10 @@ def put_nowait(self: Any, item: Any) -> None:
             self._wakeup_next(self._getters)
         return
     if not ledger.fifo:
-        put_other(self, item, ledger)
+        if ledger.exact:
+            put_other(self, item, ledger)
+        else:
+            put_hooked(self, item, ledger)
         return
     queue = self._queue
     depth = len(queue)
@@ -76,6 +83,7 @@ def put_nowait(self: Any, item: Any) -> None:
 
 
 def get_nowait(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -89,7 +97,7 @@ def get_nowait(self: Any) -> Any:
             self._wakeup_next(self._putters)
         return item
     if not ledger.fifo:
-        return get_other(self, ledger)
+        return get_other(self, ledger) if ledger.exact else get_hooked(self, ledger)
     queue = self._queue
     depth = len(queue)
     left = ledger.countdown
@@ -120,6 +128,7 @@ def get_nowait(self: Any) -> Any:
 
 
 async def put(self: Any, item: Any) -> None:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -132,14 +141,12 @@ async def put(self: Any, item: Any) -> None:
         exact = True
     elif not self.full():
         return self.put_nowait(item)  # type: ignore[no-any-return]
-    # The token of its wait is the identity of its first future: a future that waits holds the task, and with it the
-    # queue. It is kept, lest another future gets the same identity while this call waits for the next time.
-    first = kept = None
+    token: object = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown:
             refuse(ledger, "refused_shutdown")
-            if first is not None:
-                end(ledger, ledger.producers, first)
+            if ledger is not None and token is not None:
+                end(ledger, ledger.producers, token)
             raise QueueShutDown
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
@@ -148,22 +155,22 @@ async def put(self: Any, item: Any) -> None:
                 bound(ledger)
         putter = loop.create_future()
         self._putters.append(putter)
-        if kept is None and ledger is not None:
+        if token is None and ledger is not None:
             try:
-                # What StallClock.begin() does, in this frame.
-                token = id(putter)
-                began = ledger.clock()
+                # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.producers
                 waiting = stall.waiting
+                caller: object = id(present_task(loop))
+                began = ledger.clock()
                 if not waiting:
                     stall.since = began
-                waiting[token] = began
+                elif caller in waiting:
+                    caller = object()
+                waiting[caller] = began
                 stall.begun += 1
-                first, kept = token, putter
+                token = caller
             except Exception as error:
                 faults.swallow(error, "put")
-        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger, ledger.producers, first, id(putter)), putter
         try:
             await putter
         except BaseException:
@@ -171,16 +178,16 @@ async def put(self: Any, item: Any) -> None:
             forget(self._putters, putter)
             if not self.full() and not putter.cancelled():
                 self._wakeup_next(self._putters)
-            if first is not None:
+            if ledger is not None and token is not None:
                 refuse(ledger, "refused_cancelled")
-                end(ledger, ledger.producers, first)
+                end(ledger, ledger.producers, token)
             raise
         else:  # after the whole of the try Python 3.14 would count references at each load
             if not (0 < self._maxsize <= len(self._queue) if exact else self.full()):
                 break
-    if first is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
-        ledger, first, began = moved(ledger, ledger.producers, first)
-    if first is None:
+    if ledger is not None and ledger.retired:  # another name was given meanwhile: there the wait goes on
+        ledger, token, began = moved(ledger, ledger.producers, token)
+    if ledger is None:
         return self.put_nowait(item)  # type: ignore[no-any-return]
     try:
         # What StallClock.end() does, in this frame.
@@ -188,7 +195,7 @@ async def put(self: Any, item: Any) -> None:
         now = ledger.clock()
         stall = ledger.producers
         waiting = stall.waiting
-        del waiting[first]
+        del waiting[token]
         waited = now - began
         stall.seconds += waited
         if not waiting:
@@ -214,13 +221,14 @@ async def put(self: Any, item: Any) -> None:
             waits.briefly += waited
         else:
             ledger.landed_put(waited)
-            if ledger.listener is not None:
-                ledger.tell_wait(stall, first, waited, now)
+            if waited > LONG_WAIT and ledger.listener is not None:
+                ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "put")
 
 
 async def get(self: Any) -> Any:
+    ledger: QueueLedger | None
     try:
         ledger = self._bpexporter_ledger
     except Exception:
@@ -233,11 +241,11 @@ async def get(self: Any) -> Any:
         exact = True
     elif not self.empty():
         return self.get_nowait()
-    first = kept = None
+    token: object = None
     while True:
         if HAS_SHUTDOWN and self._is_shutdown and self.empty():
-            if first is not None:
-                end(ledger, ledger.idle, first)
+            if ledger is not None and token is not None:
+                end(ledger, ledger.idle, token)
             raise QueueShutDown
         loop = _get_running_loop()
         if loop is None or loop is not self._loop:
@@ -246,21 +254,22 @@ async def get(self: Any) -> Any:
                 bound(ledger)
         getter = loop.create_future()
         self._getters.append(getter)
-        if kept is None and ledger is not None:
+        if token is None and ledger is not None:
             try:
-                token = id(getter)
-                began = ledger.clock()
+                # What StallClock.begin() does, in this frame; two that one task drives by hand are told apart.
                 stall = ledger.idle
                 waiting = stall.waiting
+                caller: object = id(present_task(loop))
+                began = ledger.clock()
                 if not waiting:
                     stall.since = began
-                waiting[token] = began
+                elif caller in waiting:
+                    caller = object()
+                waiting[caller] = began
                 stall.begun += 1
-                first, kept = token, getter
+                token = caller
             except Exception as error:
                 faults.swallow(error, "get")
-        elif ledger is not None and (ledger.adopted or ledger.listener is not None):
-            first, kept = wait_on(ledger, ledger.idle, first, id(getter)), getter
         try:
             await getter
         except BaseException:
@@ -268,22 +277,22 @@ async def get(self: Any) -> Any:
             forget(self._getters, getter)
             if not self.empty() and not getter.cancelled():
                 self._wakeup_next(self._getters)
-            if first is not None:
-                end(ledger, ledger.idle, first)
+            if ledger is not None and token is not None:
+                end(ledger, ledger.idle, token)
             raise
         else:
             if self._queue if exact else not self.empty():
                 break
-    if first is not None and ledger.retired:
-        ledger, first, began = moved(ledger, ledger.idle, first)
-    if first is None:
+    if ledger is not None and ledger.retired:
+        ledger, token, began = moved(ledger, ledger.idle, token)
+    if ledger is None:
         return self.get_nowait()
     try:
         waits = ledger.get_waits
         now = ledger.clock()
         stall = ledger.idle
         waiting = stall.waiting
-        del waiting[first]
+        del waiting[token]
         waited = now - began
         stall.seconds += waited
         if not waiting:
@@ -309,8 +318,8 @@ async def get(self: Any) -> Any:
             waits.briefly += waited
         else:
             ledger.landed_get(waited)
-            if ledger.listener is not None:
-                ledger.tell_wait(stall, first, waited, now)
+            if waited > LONG_WAIT and ledger.listener is not None:
+                ledger.tell_wait(stall, token, waited, now)
     except Exception as error:
         faults.swallow(error, "get")
     return item

@@ -79,16 +79,6 @@ def forget(waiters: deque[Any], waiter: Any) -> None:
         pass  # it was woken, and so taken out, before
 
 
-def wait_on(ledger: QueueLedger, stall: StallClock, before: Any, now: Any) -> Any:
-    try:
-        going = present(ledger)
-        if going is not None:
-            going.stall(stall.side).replace(before, now)
-    except Exception as error:
-        faults.swallow(error, "a wait that goes on")
-    return now
-
-
 def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
     try:
         going = present(ledger)
@@ -100,12 +90,12 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
         return 0.0
 
 
-def moved(ledger: QueueLedger, stall: StallClock, first: Any) -> tuple[Any, Any, float]:
+def moved(ledger: QueueLedger, stall: StallClock, token: object) -> tuple[QueueLedger | None, object, float]:
     """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
     try:
         going = present(ledger)
-        began = None if going is None else going.stall(stall.side).waiting.get(first)
-        return (None, None, 0.0) if began is None else (going, first, began)
+        began = None if going is None else going.stall(stall.side).waiting.get(token)
+        return (None, None, 0.0) if began is None else (going, token, began)
     except Exception as error:
         faults.swallow(error, "a wait that goes on under another name")
         return None, None, 0.0

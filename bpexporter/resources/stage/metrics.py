@@ -15,6 +15,9 @@ IDLE, BLOCKED, WORKING = STATES = "idle", "blocked", "working"
 # What a task does with a resource; the directions of a link.
 PUT, GET, DRAIN, ACQUIRE = "put", "get", "drain", "acquire"
 
+# What a task is found at that does not wait: it has the loop.
+RUNNING = "running"
+
 Link = tuple[str, str, str]
 """Name and kind of a resource, and the direction."""
 
@@ -82,7 +85,7 @@ STAGE_METRICS: tuple[Metric, ...] = (
     ),
     _stage(
         "awaits_total", "counter", "looks", "awaits",
-        "Looks at a working task of the stage, once a second, by what it was waiting for.",
+        "Looks at a working task, once a second, by what it waited for; `running` where it had the loop to itself.",
         "What the stage spends its working time on.", table=("awaited",),
     ),
 )  # fmt: skip

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar, Token
+from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from bpexporter.resources.awaiting import CO_ASYNC_GENERATOR, CO_COROUTINE, suspended_frames, waiter_for
-from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, module_name, plain, whose, written
+from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, origin, plain, written
 
 # What the code that runs in a context was named by hand.
 given: ContextVar[str | None] = ContextVar("bpexporter_stage", default=None)
 # Frames of one task that are looked through; a coroutine deeper than this is not looked for.
 MOST_FRAMES = 64
+# So many names are kept; a program that has more makes its code as it goes.
+MOST_NAMES = 1_024
 # A task waits for a task that waits for a task: further up nobody knows what it is about.
 MOST_TASKS = 4
 
@@ -27,10 +30,10 @@ class Role(NamedTuple):
     """Whether it is so as long as the task lives: its outermost coroutine says so."""
 
 
-def called(coroutine: Any, code: CodeType, names: dict[str, Any]) -> str:
-    """What the stage of `coroutine` is called: its module and its qualified name, that of the function it wraps."""
-    qualname = getattr(coroutine, "__qualname__", None) or code.co_qualname
-    return written(f"{module_name(names)}:{plain(qualname) or code.co_name}")
+@lru_cache(maxsize=MOST_NAMES)
+def called(module: str, qualname: str) -> str:
+    """What the stage of a coroutine is called."""
+    return written(f"{module}:{plain(qualname) or qualname}")
 
 
 def role_of(task: Any, frame: FrameType | None) -> Role | None:
@@ -39,10 +42,11 @@ def role_of(task: Any, frame: FrameType | None) -> Role | None:
     ``None`` where no coroutine of it is the application's own.
     """
     root = task.get_coro()
-    code = getattr(root, "cr_code", None)
-    outermost = getattr(root, "cr_frame", None)
-    if code is not None and outermost is not None and whose(code, outermost.f_globals) == OWN:
-        return Role(called(root, code, outermost.f_globals), lasting=True)
+    code, outermost = getattr(root, "cr_code", None), getattr(root, "cr_frame", None)
+    if code is not None and outermost is not None:
+        place = origin(code, outermost.f_globals)
+        if place.whose == OWN:  # called what it wraps, where it says so
+            return Role(called(place.module, root.__qualname__), lasting=True)
     frames = suspended_frames(root) if frame is None else reversed(list(_running(frame, code)))
     return _first(frames)
 
@@ -63,10 +67,10 @@ def _first(frames: Iterable[FrameType]) -> Role | None:
     """The first of the application's own; where there is none, the first of the program that is run."""
     second: Role | None = None
     for frame in frames:
-        owner = whose(frame.f_code, frame.f_globals)
-        if owner in (OWN, MAIN) and (owner == OWN or second is None):
-            role = Role(called(None, frame.f_code, frame.f_globals), lasting=False)
-            if owner == OWN:
+        place = origin(frame.f_code, frame.f_globals)
+        if place.whose in (OWN, MAIN) and (place.whose == OWN or second is None):
+            role = Role(called(place.module, frame.f_code.co_qualname), lasting=False)
+            if place.whose == OWN:
                 return role
             second = role
     return second
@@ -88,7 +92,7 @@ def runs_inner(task: Any) -> bool:
     """Whether the outermost coroutine of `task` is the standard library's or ours."""
     root = task.get_coro()
     frame = getattr(root, "cr_frame", None)
-    return frame is not None and whose(frame.f_code, frame.f_globals) == INNER
+    return frame is not None and origin(frame.f_code, frame.f_globals).whose == INNER
 
 
 def awaited_by(task: Any) -> str:
@@ -96,15 +100,14 @@ def awaited_by(task: Any) -> str:
 
     Empty where that is its own code.
     """
-    frames = list(suspended_frames(task.get_coro()))[-MOST_FRAMES:]
-    for frame in reversed(frames):
-        owner = whose(frame.f_code, frame.f_globals)
-        if owner == FOREIGN:
-            return f"{module_name(frame.f_globals)}:{plain(frame.f_code.co_qualname)}"
-        if owner in (OWN, MAIN):
-            break
-    inner = frames[frames.index(frame) + 1 :] if frames else []
-    return f"{module_name(inner[0].f_globals)}:{plain(inner[0].f_code.co_qualname)}" if inner else ""
+    awaited = ""
+    for frame in list(suspended_frames(task.get_coro()))[-MOST_FRAMES:]:
+        place = origin(frame.f_code, frame.f_globals)
+        if place.whose in (OWN, MAIN):
+            awaited = ""
+        elif place.whose == FOREIGN or not awaited:
+            awaited = called(place.module, frame.f_code.co_qualname)
+    return awaited
 
 
 def give(name: str) -> Token[str | None]:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from bpexporter.primitives.limits import INFINITY
 from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, WORKING, Link, StageReading
 
 # A stage has so many crews at most, and a crew's name so many resources; further ones share a crew.
@@ -51,7 +52,8 @@ class TaskRecord:
         self.given = given
         self.links: Links = NO_LINKS
         self.waits: dict[Side, float] = {}
-        self.until = self.last = self.settled = since
+        self.until = -INFINITY
+        self.last = self.settled = since
         self.shown: dict[Link, float] = {}
         self.owed = 0.0
         self.helpers: tuple[weakref.ref[Any], ...] = ()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bpexporter.faults import faults
-from bpexporter.resources.stage.metrics import Link, StageReading
+from bpexporter.resources.stage.metrics import RUNNING, Link, StageReading
 from bpexporter.resources.stage.naming import awaited_by, role_of, runs_inner
 from bpexporter.resources.stage.present import Present
 from bpexporter.resources.stage.records import TaskRecord
@@ -37,6 +38,7 @@ class Settling:
             living = [record.task() for record in list(self.table.records.copy().values())]
             known = {task.get_loop() for task in living if task is not None}
             self._walk(now, present, tasks_of({*loops, *known}))
+            self._look_who_runs({*loops, *known})
         self._settle(now, present)
         if walks:
             self._look_for_skew()
@@ -52,26 +54,39 @@ class Settling:
             except Exception as error:
                 faults.swallow(error, "a task")
 
+    def _look_who_runs(self, loops: Iterable[Any]) -> None:
+        """Whose step it is. A thread that looks gets its turn in the middle of a long step alone, of 5 ms and more."""
+        for loop in loops:
+            task = asyncio.current_task(loop)
+            record = self.table.records.get(id(task)) if task is not None else None
+            if record is not None and record.task() is task:
+                record.stage.awaited(RUNNING)
+
     def _visit(self, task: Any, now: float, present: Present) -> None:
-        record = self.table.records.get(id(task))
+        record = self.table.records.get(id(task)) or self._found(task, now, present)
         if record is None:
-            if runs_inner(task):
-                if present.of(task) is not None:
-                    self.table.helped(task, now)
-                return
-            role = role_of(task, None)
-            if role is None or not role.lasting or role.name not in self.table.stages:
-                return
-            record = self.table.begin(task, role, now)
+            return
         if present.for_record(record, task) is None:
             what = awaited_by(task)
             if what:
                 record.stage.awaited(what)
 
+    def _found(self, task: Any, now: float, present: Present) -> TaskRecord | None:
+        """A record of a task that waits for what is watched, or works for a stage that is known."""
+        waits = present.of(task)
+        if runs_inner(task):
+            return None if waits is None else self.table.helped(task, waits[1])
+        role = role_of(task, None)
+        if role is None or (waits is None and not (role.lasting and role.name in self.table.stages)):
+            return None
+        if waits is None:
+            return self.table.begin(task, role, now)
+        record = self.table.begin(task, role, waits[1])
+        record.used(waits[0], waits[1])
+        record.stage.seen(waits[0])
+        return record
+
     def _settle(self, now: float, present: Present) -> None:
-        while self.table.ended:
-            record = self.table.ended.popleft()
-            record.settle(record.last, self.table.links)
         for stage in self.table.stages.values():
             for totals in (stage, *stage.crews.values()):
                 totals.tasks = 0
@@ -81,6 +96,9 @@ class Settling:
                 self.table.end(record)
             else:
                 self._settle_live(record, task, now, present)
+        while self.table.ended:
+            record = self.table.ended.popleft()
+            record.settle(record.last, self.table.links)
 
     def _settle_live(self, record: TaskRecord, task: Any, now: float, present: Present) -> None:
         record.last = max(record.last, now)

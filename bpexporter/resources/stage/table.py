@@ -72,6 +72,8 @@ class StageTable:
         link = self._link(ledger, side)
         record.used(link, ended)
         record.stage.seen(link)
+        if not record.shown and since < record.settled:  # its life begins with this wait, of whose end it was known
+            record.settled = since
         waits[key] = max(0.0, seconds)
 
     def _link(self, ledger: Any, side: str) -> Link:

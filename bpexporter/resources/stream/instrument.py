@@ -117,6 +117,13 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         pauses.follow(protocol, ledger)
         ledger.protocols += (id(protocol),)
 
+    def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
+        """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
+        protocol = protocols_of(transport)[-1]
+        ledger.protocol = id(protocol)
+        if pauses.can_be_followed(protocol):
+            self._follow(ledger, protocol)
+
     def _place(self, ledger: StreamLedger, transport: Any) -> None:
         """Let writes to `transport`, the one that the application knows, find the ledger."""
         ledger.by_transport = transports.is_counted(transport)
@@ -131,7 +138,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
                 ledger.pause()
             return
         if not ledger.lost:
-            ledger.protocol = id(protocols_of(transport)[-1])
+            self._follow_transport(ledger, transport)
             ledger.kernel = ledger.kernel_first = asked(socket_of(transport))
         level = look(transport, transports.above(ledger))
         if level is not None:
@@ -141,16 +148,24 @@ class StreamInstrument(Instrument[Any, StreamReading]):
 
     def detach(self, obj: Any) -> None:
         """Take the ledger from the connection of `obj`."""
-        ledger = held(obj) or _ledgers.get(id(self.owner_of(obj)))
         if isinstance(obj, Group):
             obj.close()
+            return
+        ledger = held(obj) or _ledgers.get(id(self.owner_of(obj)))
         if isinstance(ledger, StreamLedger):
             self._forget(ledger)
-            writer = ledger.writer() if ledger.writer is not None else None
-            transport = transport_at(self.owner_of(obj))
-            for one in (obj, writer, transport, transport_of(writer or obj)):
-                if held(one) is ledger:
-                    object.__delattr__(one, ATTRIBUTE)
+            self._clear(ledger)
+
+    def _clear(self, ledger: StreamLedger) -> None:
+        """Take the ledger from the writer and the transports that hold it."""
+        writer = ledger.writer() if ledger.writer is not None else None
+        owner = ledger.owner() if ledger.owner is not None else None
+        holders = [] if writer is None else [writer, transport_of(writer)]
+        if owner is not None and ledger.by_transport:
+            holders += [transport_at(owner), highest(transport_at(owner))]
+        for one in holders:
+            if held(one) is ledger:
+                object.__delattr__(one, ATTRIBUTE)
 
     def _forget(self, ledger: StreamLedger) -> None:
         for key in ledger.protocols:
@@ -251,6 +266,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         if isinstance(ledger, Group):
             return connections.NOTHING
         self._forget(ledger)
+        self._clear(ledger)
         ledger.resume()
         ledger.give_up(now)
         self.last_word(ledger)

@@ -15,6 +15,7 @@ import asyncio
 import weakref
 from asyncio.sslproto import SSLProtocol
 from collections import deque
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 TRUSTED = ("asyncio.", "uvloop")
@@ -102,7 +103,8 @@ def protocols_of(transport: Any) -> list[Any]:
 def highest(transport: Any) -> Any:
     """The transport to which the application writes, above the lowest `transport`."""
     for protocol in protocols_of(transport)[:-1]:
-        transport = protocol._get_app_transport() or transport
+        with suppress(RuntimeError):  # it had one, and has lost its connection
+            transport = protocol._get_app_transport()
     return transport
 
 

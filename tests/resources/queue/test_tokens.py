@@ -1,26 +1,13 @@
-"""By what a wait is known that begins anew: its caller was woken, and somebody else was faster."""
+"""By what a wait is known, which may be a long one: its caller is woken, and somebody else was faster."""
 
 import asyncio
-from collections import deque
 
 import pytest
 
 from bpexporter import Hub, unwatch, watch
 from bpexporter.resources.queue.instrument import QueueInstrument
-from bpexporter.resources.queue.originals import KNOWN
 
-pytestmark = pytest.mark.skipif(not KNOWN, reason="the originals wait by themselves")
-SIDES = {"put": ("producers", "_putters"), "get": ("idle", "_getters")}
-
-
-class Told:
-    """A listener that takes notice of nothing."""
-
-    def waited(self, *what):
-        pass
-
-    def operated(self, *what):
-        pass
+SIDES = {"put": "producers", "get": "idle"}
 
 
 def ledger_of(queue):
@@ -28,9 +15,9 @@ def ledger_of(queue):
     return QueueInstrument().ledger_of(queue)
 
 
-def waits(queue, side):
+def call(queue, side):
     """A call that has to wait."""
-    return asyncio.create_task(queue.put("late") if side == "put" else queue.get())
+    return queue.put("late") if side == "put" else queue.get()
 
 
 async def overtaken(queue, side):
@@ -47,16 +34,14 @@ async def overtaken(queue, side):
         await asyncio.sleep(0)
 
 
-def known(queue, side):
-    """The tokens of the waits of this side, and the identities of the futures that they wait for."""
-    stall, waiters = SIDES[side]
-    futures: deque = getattr(queue, waiters)
-    return set(getattr(ledger_of(queue), stall).waiting), {id(future) for future in futures}
+def tokens(queue, side):
+    """The tokens of the waits of this side."""
+    return set(getattr(ledger_of(queue), SIDES[side]).waiting)
 
 
-async def made(side, hub):
-    """A watched queue on which this side has to wait."""
-    queue = watch(asyncio.Queue(1), "q", hub=hub)
+def made(side):
+    """A queue on which this side has to wait."""
+    queue = asyncio.Queue(1)
     if side == "put":
         queue.put_nowait("first")
     return queue
@@ -71,53 +56,49 @@ async def ended(queue, side, *tasks):
 
 @pytest.mark.parametrize("side", SIDES)
 async def test_it_is_one_wait_with_one_token(side):
-    """The wait goes on, counted once, under the token that it had, where nobody listens."""
-    queue = await made(side, Hub())
-    ledger_of(queue).listener = None
-    task = waits(queue, side)
-    await asyncio.sleep(0)
-    before, _ = known(queue, side)
-    await overtaken(queue, side)
-    after, futures = known(queue, side)
-    assert before == after
-    assert len(futures) == 1
-    stall = getattr(ledger_of(queue), SIDES[side][0])
-    assert stall.begun == 1
+    """The wait goes on, counted once, under the identity of its task."""
+    queue = watch(made(side), "q", hub=Hub())
+    task = asyncio.create_task(call(queue, side))
+    for _ in range(3):
+        await overtaken(queue, side)
+        assert tokens(queue, side) == {id(task)}
+    assert getattr(ledger_of(queue), SIDES[side]).begun == 1
     await ended(queue, side, task)
-    assert not stall.waiting
+    assert tokens(queue, side) == set()
     unwatch(queue)
 
 
 @pytest.mark.parametrize("side", SIDES)
-async def test_where_somebody_listens_the_token_is_that_of_the_present_future(side):
-    """A listener finds the task by what it waits for now."""
-    queue = await made(side, Hub())
-    ledger_of(queue).listener = Told()
-    task = waits(queue, side)
-    await overtaken(queue, side)
-    tokens, futures = known(queue, side)
-    assert tokens == futures == {id(task._fut_waiter)}
-    await ended(queue, side, task)
-    unwatch(queue)
-
-
-@pytest.mark.parametrize("side", SIDES)
-async def test_beside_callers_that_waited_before_it_is_that_of_the_present_future_too(side):
-    """They are told from those that are timed by their futures, until the last of them has ended."""
-    queue = asyncio.Queue(1)
-    if side == "put":
-        queue.put_nowait("first")
-    before = waits(queue, side)
+async def test_callers_that_waited_before_are_known_by_their_task_too(side):
+    """They keep apart from those that came later, however often both are overtaken."""
+    queue = made(side)
+    before = asyncio.create_task(call(queue, side))
     await asyncio.sleep(0)
     watch(queue, "q", hub=Hub())
     assert len(ledger_of(queue).adopted) == 1
-    after = waits(queue, side)
+    after = asyncio.create_task(call(queue, side))
     for _ in range(4):
         await overtaken(queue, side)
-        tokens, futures = known(queue, side)
-        assert tokens == futures == {id(before._fut_waiter), id(after._fut_waiter)}
+        assert tokens(queue, side) == {id(before), id(after)}
     await ended(queue, side, before, after)
     await asyncio.sleep(0)
     assert not ledger_of(queue).adopted
-    assert known(queue, side) == (set(), set())
+    assert tokens(queue, side) == set()
+    unwatch(queue)
+
+
+@pytest.mark.parametrize("side", SIDES)
+async def test_two_waits_that_one_task_drives_by_hand_are_two(side):
+    """Each counts by itself, and one may end before the other."""
+    hub = Hub()
+    queue = watch(made(side), "q", hub=hub)
+    one, two = call(queue, side), call(queue, side)
+    one.send(None)
+    two.send(None)
+    assert len(tokens(queue, side)) == 2
+    one.close()
+    assert len(tokens(queue, side)) == 1
+    two.close()
+    assert tokens(queue, side) == set()
+    assert getattr(ledger_of(queue), SIDES[side]).begun == 2
     unwatch(queue)

@@ -332,13 +332,18 @@ def test_uvloop_s_transports_are_let_go(hub):
     run("uvloop", main)
 
 
-def test_uvloop_s_tls_transport_is_refused(hub):
-    """A transport of uvloop's TLS, to which no weak reference can be had, is refused; its writer is not."""
+def test_uvloop_s_tls_transport(hub):
+    """A transport of uvloop's TLS, to which nobody can refer weakly, is watched as well, and is let go."""
 
     async def main() -> None:
-        async with opened("tls", "s", hub) as (writer, _):
-            with pytest.raises(TypeError, match="cannot watch uvloop"):
-                bpexporter.watch(writer.transport, "s", hub=hub)
+        async with opened("tls", "other", hub) as (writer, _):
+            bpexporter.unwatch(writer)
+            bpexporter.watch(writer.transport, "s", hub=hub)
+            assert (stream_of(hub).open_writers, len(stream._ledgers)) == (1, 1)
+        del writer, _
+        await turns()
+        gc.collect()
+        assert stream_of(hub).open_writers == len(stream._ledgers) == 0
 
     run("uvloop", main)
 

@@ -1,0 +1,313 @@
+"""Which stage a task works for, what is counted for it, and what is left alone."""
+
+import asyncio
+import gc
+import threading
+import weakref
+
+import pytest
+from fake_clock import Clock
+
+import bpexporter
+from bpexporter import Hub, watch
+from bpexporter.hub.hub import registry_of
+
+
+@pytest.fixture
+def clock():
+    """Time that the test moves."""
+    return Clock()
+
+
+@pytest.fixture
+def hub(clock):
+    """A hub on that clock."""
+    return Hub(clock=clock)
+
+
+def named(hub):
+    """The readings of all stages, by the last part of their names."""
+    return {name.rpartition(":")[2].rpartition(".")[2]: one for name, one in hub.snapshot().stages.items()}
+
+
+async def turn(times=4):
+    """Let everybody go on who can."""
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+async def take(queue, count=10**9):
+    """A stage."""
+    for _ in range(count):
+        await queue.get()
+
+
+async def put(queue, count=10**9):
+    """Another one."""
+    for number in range(count):
+        await queue.put(number)
+
+
+async def end(*tasks):
+    """Cancel them."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_present_waits_are_counted(hub, clock):
+    """Idle while it waits for an item, before the wait has ended, once somebody is known to be there."""
+    queue = watch(asyncio.Queue(2), "q", hub=hub)
+    queue.put_nowait(0)
+    task = asyncio.create_task(take(queue))
+    await turn()
+    clock.now += 5
+    reading = named(hub)["take"]
+    assert (reading.tasks, reading.seconds) == (1, (5.0, 0.0, 0.0))
+    assert reading.link_info == {("q", "queue", "get"): 1}
+    clock.now += 2
+    assert named(hub)["take"].seconds == (7.0, 0.0, 0.0)
+    await end(task)
+
+
+async def test_blocked_and_working(hub, clock):
+    """Blocked while there is no room; what is neither idle nor blocked is working."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+
+    async def hand_over(nap):
+        await queue.put(0)
+        await nap.wait()
+        await queue.put(1)
+
+    nap = asyncio.Event()
+    task = asyncio.create_task(hand_over(nap))
+    await turn()
+    clock.now += 3
+    assert named(hub)["hand_over"].seconds == (0.0, 0.0, 3.0)
+    nap.set()
+    await turn()
+    clock.now += 4
+    assert named(hub)["hand_over"].seconds == (0.0, 4.0, 3.0)
+    queue.get_nowait()
+    await turn()
+    assert task.done()
+    assert named(hub)["hand_over"].tasks == 0
+    assert named(hub)["hand_over"].seconds == (0.0, 4.0, 3.0)
+
+
+async def test_a_life_ends_when_the_task_is_done(hub, clock):
+    """A task that is done and still referred to counts no more."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    task = asyncio.create_task(put(queue, 1))
+    await turn()
+    clock.now += 100
+    assert task.done()
+    reading = named(hub)["put"]
+    assert (reading.tasks, reading.seconds) == (0, (0.0, 0.0, 0.0))
+    assert list(reading.crew_tasks.values()) == [0]
+
+
+async def test_tasks_that_come_and_go_have_waits_alone(hub, clock):
+    """One task a request: what they waited is counted, though no reading has seen them."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    for _ in range(10):
+        task = asyncio.create_task(take(queue, 1))
+        await turn()
+        clock.now += 1
+        queue.put_nowait(0)
+        await task
+    idle, blocked, working = named(hub)["take"].seconds
+    assert (idle, blocked, working) == (pytest.approx(10), 0, pytest.approx(0, abs=1e-9))
+
+
+async def test_workers_that_never_wait_are_counted(hub, clock):
+    """Colleagues of a known stage are found by a walk, though nobody has looked at them."""
+    queue = watch(asyncio.Queue(100), "q", hub=hub)
+    for number in range(50):
+        queue.put_nowait(number)
+
+    async def work(asleep):
+        await queue.get()
+        await asleep.wait()
+
+    asleep = asyncio.Event()
+    tasks = [asyncio.create_task(work(asleep)) for _ in range(20)]
+    await turn()
+    assert named(hub)["work"].tasks == 20
+    assert named(hub)["work"].crew_tasks == {("q ->",): 20}
+    await end(*tasks)
+
+
+async def test_nobody_is_held_on_to(hub, clock):
+    """A task that is gone is gone, and so is what was recorded of it."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    task = asyncio.create_task(put(queue, 1))
+    await turn()
+    gone = weakref.ref(task)
+    del task
+    gc.collect()
+    assert gone() is None
+    hub.snapshot()
+    table = registry_of(hub).stages
+    assert (table.records, len(table.ended)) == ({}, 0)
+
+
+async def test_tasks_get_nothing_of_ours(hub):
+    """No callback is added to a task, and no attribute."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    task = asyncio.create_task(put(queue))
+    await turn()
+    hub.snapshot()
+    assert not task._callbacks
+    await end(task)
+
+
+async def test_names_are_bounded(clock):
+    """So many stages and no more; what comes after is one of all others."""
+    hub = Hub(clock=clock, max_names=3)
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+    for number in range(6):
+        with bpexporter.stage(f"stage {number}"):
+            clock.now += 1
+            await asyncio.create_task(put(queue, 1))
+            hub.snapshot()  # the next operation after a reading is looked at
+    assert sorted(hub.snapshot().stages) == ["__other__", "stage 0", "stage 1", "stage 2"]
+
+
+async def test_a_name_holds_in_its_block_alone(hub, clock):
+    """One task works for one stage after the other; what it does outside is called after its coroutine."""
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+
+    async def program():
+        with bpexporter.stage("first"):
+            clock.now += 1
+            await queue.put(0)
+            clock.now += 2
+            hub.snapshot()
+        with bpexporter.stage("second"):
+            clock.now += 1
+            await queue.put(0)
+            clock.now += 3
+            hub.snapshot()
+        clock.now += 1
+        await queue.put(0)
+
+    await asyncio.create_task(program())
+    stages = named(hub)
+    assert {name: one.seconds[2] for name, one in stages.items()} == {"first": 2, "second": 3, "program": 0}
+
+
+@pytest.mark.parametrize(("name", "error"), [("", ValueError), (7, TypeError), ("x" * 1001, ValueError)])
+def test_a_wrong_name_is_refused(name, error):
+    """At the call that gave it."""
+    with pytest.raises(error):
+        bpexporter.stage(name)
+
+
+def test_only_coroutine_functions_are_decorated():
+    """A plain function has no task of its own."""
+    with pytest.raises(TypeError, match="coroutine function"):
+        bpexporter.stage("x")(lambda: None)
+
+    @bpexporter.stage("x")
+    async def decorated():
+        """Its words."""
+
+    assert asyncio.iscoroutinefunction(decorated)
+    assert (decorated.__name__, decorated.__doc__) == ("decorated", "Its words.")
+
+
+async def test_a_library_that_calls_the_application(hub, clock):
+    """A handler that a library's task calls is the stage, for as long as it runs."""
+    from aiohttp import web
+    from aiohttp.test_utils import TestClient, TestServer
+
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    queue.put_nowait(0)
+
+    async def order(request):
+        await queue.put(1)
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_get("/", order)
+    async with TestClient(TestServer(application)) as client:
+        asking = asyncio.create_task(client.get("/"))
+        async with asyncio.timeout(20):
+            while not queue._putters:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.01)
+        clock.now += 4
+        assert named(hub)["order"].seconds[1] == 4
+        queue.get_nowait()
+        answer = await asking
+        await answer.read()
+        clock.now += 9
+        after = named(hub)["order"]
+    assert after.tasks == 0
+    assert sum(after.seconds) <= 4 + 1e-6
+
+
+def test_loops_of_several_threads(hub):
+    """Tasks of other threads' loops are counted, each for its own stage."""
+    ready, done = threading.Barrier(3), threading.Event()
+
+    async def program(consumer):
+        queue = watch(asyncio.Queue(1), "q", hub=hub)
+        queue.put_nowait(0)
+        task = asyncio.create_task(consumer(queue))
+        await turn()
+        await asyncio.get_running_loop().run_in_executor(None, ready.wait)
+        await asyncio.get_running_loop().run_in_executor(None, done.wait)
+        await end(task)
+
+    async def left(queue):
+        await take(queue)
+
+    async def right(queue):
+        await take(queue)
+
+    threads = [threading.Thread(target=lambda one=one: asyncio.run(program(one))) for one in (left, right)]
+    for thread in threads:
+        thread.start()
+    ready.wait(20)
+    stages = named(hub)
+    assert {name: one.tasks for name, one in stages.items() if name in ("left", "right")} == {"left": 1, "right": 1}
+    done.set()
+    for thread in threads:
+        thread.join(20)
+
+
+def test_a_put_from_no_task(hub):
+    """Where nothing runs, or a callback does, nobody is named."""
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+    queue.put_nowait(0)
+
+    async def program():
+        asyncio.get_running_loop().call_soon(queue.put_nowait, 1)
+        await turn()
+
+    asyncio.run(program())
+    assert named(hub) == {}
+
+
+async def test_gather_of_gets(hub, clock):
+    """Gets that are gathered are one wait of the task that gathers them."""
+    one, other = (watch(asyncio.Queue(), name, hub=hub) for name in "ab")
+
+    async def both():
+        while True:
+            await asyncio.gather(one.get(), other.get())
+
+    task = asyncio.create_task(both())
+    await turn()
+    clock.now += 1
+    one.put_nowait(0)
+    await turn()
+    clock.now += 2
+    other.put_nowait(0)
+    await turn()
+    clock.now += 4
+    reading = named(hub)["both"]
+    assert (reading.tasks, reading.seconds[0]) == (1, pytest.approx(7, abs=1.01))
+    assert sum(reading.seconds) <= 7 + 1e-6
+    await end(task)
