@@ -286,8 +286,10 @@ def test_one_reading_is_merged_into_itself(subject, data):
 
 
 def parts_of(value):
-    """The numbers of a field: each part of one that is split."""
-    return value if isinstance(value, tuple) else (value,)
+    """The numbers of a field by what they are of: each part of one that is split, each row of a table."""
+    if isinstance(value, dict):
+        return value
+    return dict(enumerate(value)) if isinstance(value, tuple) else {0: value}
 
 
 @pytest.mark.parametrize("subject", READINGS)
@@ -295,12 +297,13 @@ def parts_of(value):
 @given(data=st.data())
 def test_no_counted_second_is_taken_back(subject, data):
     """Counted seconds are at least those that were shown, part by part; all else is as it was read, unknown or not."""
-    before, now = (data.draw(readings(subject, numbers=st.integers(0, 9))) for _ in range(2))
-    kept = at_least(subject, now, seconds(subject, before))
+    before, reading = (data.draw(readings(subject, numbers=st.integers(0, 9))) for _ in range(2))
+    kept = at_least(subject, reading, seconds(subject, before))
     counted = {metric.field for metric in metrics_of(subject) if (metric.kind, metric.unit) == ("counter", "seconds")}
     for field, found in kept._asdict().items():
-        read, shown = getattr(now, field), getattr(before, field)
+        read, shown = getattr(reading, field), getattr(before, field)
         if field not in counted or read is None or shown is None:
             assert found == read
         else:
-            assert parts_of(found) == tuple(map(max, parts_of(read), parts_of(shown)))
+            now, then = parts_of(read), parts_of(shown)
+            assert parts_of(found) == {key: max(now.get(key, 0), then.get(key, 0)) for key in now | then}
