@@ -27,7 +27,7 @@ def begin() -> None:
 
 
 def is_main_interpreter() -> bool:
-    """Whether this is no subinterpreter: those have no asyncio of the program's, and no end of their own."""
+    """Returns whether this is no subinterpreter: those have no asyncio of the program's, and no end of their own."""
     for name in ("_interpreters", "_xxsubinterpreters"):
         if name in sys.builtin_module_names:
             module: Any = __import__(name)
@@ -83,7 +83,7 @@ def watch() -> None:
 
 
 def reaches_children() -> bool:
-    """Whether this installation has what begins the watching of children."""
+    """Returns whether this installation has what begins the watching of children."""
     from importlib.machinery import PathFinder
 
     return PathFinder.find_spec(TOP) is not None

@@ -1,4 +1,4 @@
-"""What `install` and ``bpexporter run`` can be told: arguments before environment before defaults."""
+"""Options of `install` and ``bpexporter run``: arguments before environment before defaults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Patterns = str | Iterable[str] | None
 
 
 class Settings(NamedTuple):
-    """How new objects are watched."""
+    """The options under which new objects are watched."""
 
     hub: Hub
     allow: tuple[str, ...]
@@ -23,14 +23,14 @@ class Settings(NamedTuple):
     naming: Callable[..., str | None] | None
 
     def wants(self, place: Place) -> bool:
-        """Whether what is made at `place` is to be watched."""
+        """Returns whether what is made at `place` is to be watched."""
         if any(matches(pattern, place) for pattern in self.deny):
             return False
         return not self.allow or any(matches(pattern, place) for pattern in self.allow)
 
 
 def matches(pattern: str, place: Place) -> bool:
-    """Whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
+    """Returns whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
     return fnmatchcase(place.name, pattern) or any(
         fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules
     )

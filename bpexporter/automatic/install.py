@@ -26,13 +26,13 @@ from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources import kinds
 from bpexporter.watching.watch import unwatch, unwatch_all, watch_automatically
 
-# Whose constructors are replaced, and how the place of such an object is found.
+# Classes whose constructors are replaced, and how the place of such an object is found.
 PLACES: dict[type, Callable[[object, FrameType | None], Place | None]] = {
     asyncio.Queue: place_of,
     asyncio.Semaphore: place_of,
     asyncio.StreamWriter: place_of_writer,
 }
-# Whether a place is wanted is found out once; a program with more places makes them as it goes.
+# The answer whether a place is wanted is found out once; a program with more places makes them as it goes.
 MOST_ANSWERS = 4_096
 
 _lock = threading.RLock()

@@ -52,7 +52,7 @@ def _of_living(before: Process, now: Process, passed: float, processes: int) -> 
 
 
 def _of_dead(dead: Evidence) -> Iterator[Finding]:
-    """What a killed process had found, and how that looked in its last seconds."""
+    """Returns what a killed process had found, and how that looked in its last seconds."""
     who = f"process {dead.pid} ({dead.program}) was killed {dead.age:.0f} s ago"
     known: Mapping[tuple[str, str, str], float] = dead.snapshot.culprits.age_seconds or {}
     seen = {}
@@ -66,7 +66,7 @@ def _of_dead(dead: Evidence) -> Iterator[Finding]:
 
 
 def _notes(dead: list[Evidence]) -> Iterator[str]:
-    """What was growing when a process was killed."""
+    """Yields notes on the queues that were growing when a process was killed."""
     for one in dead:
         yield f"process {one.pid} ({one.program}) was killed {one.age:.0f} s ago"
         for name, reading in one.snapshot.queues.items():

@@ -1,4 +1,4 @@
-"""How the metrics of a program under `bpexporter run` are served: by a detached process, a sidecar, or in it."""
+"""Serving the metrics of a program under `bpexporter run`: by a detached process, a sidecar, or in the program."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def read_stages(registry: Registry, kinds: Mapping[str, Mapping[str, Any]]) -> d
 
 
 def waiting(registry: Registry) -> Iterator[tuple[Link, Mapping[Any, float]]]:
-    """Who waits for what, resource by resource."""
+    """Yields the callers that wait, resource by resource."""
     for kind in RESOURCES:
         for number, ledger in enumerate(registry.members(kind), 1):
             if not number % (10 * GIVE_WAY):
@@ -56,7 +56,7 @@ def callers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Link, tupl
 
 
 def most_brief(count: int, histogram: HistogramReading) -> float:
-    """How many seconds, at most, the waits took of which nobody is told, out of `count` callers."""
+    """Returns the seconds, at most, of waits of which no listener is told, out of `count` callers."""
     seconds = max(0, count - sum(histogram.counts[1:])) * min(histogram.bounds[0], LONG_WAIT)
     edges = zip(histogram.bounds, histogram.counts[1:], strict=True)
     return seconds + sum(LONG_WAIT * number for lower, number in edges if lower < LONG_WAIT)

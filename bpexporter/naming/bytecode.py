@@ -1,4 +1,4 @@
-"""Where the value that an instruction yields is put: read from the bytecode that follows it.
+"""The target to which the value of an instruction is put: read from the bytecode that follows it.
 
 No source is needed, nothing is run, and what is found is the same in each run. The instructions after the
 one at hand are gone through with a stack of texts on which the value is marked, until it is stored, returned or
@@ -32,7 +32,7 @@ MOST_STEPS = 120
 # Instructions after which a new statement begins.
 ENDS = ("STORE_", "POP_TOP", "RETURN_", "RESUME", "DELETE_", "RAISE_", "IMPORT_")
 NOTHING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME", "MAKE_CELL", "COPY_FREE_VARS", "END_SEND"}
-# Where a coroutine that waits stands: from 3.13 on after the instruction that has yielded.
+# The place at which a coroutine waits: from 3.13 on after the instruction that has yielded.
 WAITS = (("RESUME", "YIELD_VALUE"), ("YIELD_VALUE", "SEND"))
 # Entries that a call takes besides its arguments.
 CALLS = {"CALL": 2, "CALL_KW": 3}
@@ -63,7 +63,7 @@ class Walk:
         self.lost = False
 
     def target(self) -> Target | None:
-        """Where the value is put; ``None`` where that cannot be told."""
+        """Returns the target of the value; ``None`` where that cannot be told."""
         found = self._begin()
         for _ in range(MOST_STEPS):
             if found is not None or self.lost or self.at >= len(self.instructions):
@@ -136,7 +136,7 @@ class Walk:
         return None
 
     def _consume(self, instruction: dis.Instruction) -> None:
-        """What an instruction without a handler does to the stack, as far as that counts here."""
+        """Returns the effect on the stack, as far as that counts here, of an instruction without a handler."""
         argument = instruction.arg if instruction.opcode >= dis.HAVE_ARGUMENT else None
         effect = dis.stack_effect(instruction.opcode, argument, jump=False)
         if effect >= 0:
@@ -360,5 +360,5 @@ HANDLERS: dict[str, Callable[[Walk, dis.Instruction], Target | None]] = {
 
 
 def target_of(code: CodeType, offset: int, inside: int | None = None) -> Target | None:
-    """Where the value that the instruction of `code` at `offset` yields is put; `inside`: it is in a tuple there."""
+    """Returns the target of the value that the instruction of `code` at `offset` yields; `inside`: in a tuple there."""
     return Walk(code, offset, inside).target()

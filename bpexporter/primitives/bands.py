@@ -11,7 +11,7 @@ from bpexporter.primitives.limits import DEEP, INFINITY
 BANDS = ("empty", "low", "mid", "high", "full")
 
 
-# Where a band begins, as a share of capacity. 0.8 is where the project calls a resource saturated.
+# The beginnings of bands, as shares of capacity. 0.8 is where the project calls a resource saturated.
 MID, HIGH = 0.5, 0.8
 
 

@@ -39,7 +39,7 @@ class HistogramReading(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many durations there were."""
+        """The number of durations."""
         return sum(self.counts)
 
     def plus(self, other: HistogramReading) -> HistogramReading:
@@ -137,7 +137,7 @@ class Durations:
             self.raw = [duration]
 
     def fed(self) -> int:
-        """How many durations over the first bucket were fed so far."""
+        """The number of durations over the first bucket so far."""
         return sum(self.counts or ()) + len(self.raw)
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""What was seen waiting whenever somebody looked, in a queue whose items have places.
+"""Sightings: items seen waiting whenever somebody looked, in a queue whose items have places.
 
 The marks of tracers hold while all comes and goes by put and get. A host that takes items out, or puts them back to the
 front, by other ways moves the rest: an item that was seen is then looked for at the places to which it can have
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from bpexporter.primitives.likeness import is_alike, likeness_of
 
-# So many items at most are known at once.
+# The most items that are known at once.
 MOST_SEEN = 12
 SINCE = attrgetter("since")
 
@@ -22,7 +22,7 @@ class View(NamedTuple):
     """A queue at one moment."""
 
     container: Any
-    """What the items lie in: the next one in at its right end."""
+    """The container of the items: the next one in at its right end."""
     depth: int
     """Items waiting."""
     puts: int
@@ -41,7 +41,7 @@ class Sighting(NamedTuple):
     key: int
     """Its identity."""
     likeness: Any
-    """What tells it from another at its address."""
+    """The likeness, which tells it from another at its address."""
 
 
 class Sightings:
@@ -55,7 +55,7 @@ class Sightings:
         self.looked = View((), 0, 0, 0)
 
     def look(self, view: View, now: float, *, since: float) -> float:
-        """Since when the oldest waits that is known; `since` is what is known otherwise of the first in."""
+        """Returns since when the oldest known item waits; `since` is what is known otherwise of the first in."""
         before, self.looked = self.looked, view._replace(container=())
         shift = view.unaccounted - before.unaccounted
         kept = [] if shift and view.depth <= view.puts - before.puts else self._kept(view, shift)
@@ -104,11 +104,13 @@ class Counted:
     __slots__ = ("seen", "unaccounted")
 
     def __init__(self) -> None:
-        self.seen: tuple[tuple[float, float], ...] = ()  # since when, and the gets by which all may be out
+        self.seen: tuple[
+            tuple[float, float], ...
+        ] = ()  # beginnings, and the count of gets by which all may be out
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
-        """Since when the oldest waits that is known."""
+        """Returns since when the oldest known item waits."""
         gets = view.puts - view.unaccounted - view.depth
         if view.unaccounted != self.unaccounted:
             self.unaccounted, self.seen = view.unaccounted, ()
@@ -120,7 +122,7 @@ class Counted:
 
 
 def is_at(container: Any, index: int, sighting: Sighting) -> bool:
-    """Whether the item of `sighting` lies at `index`."""
+    """Returns whether the item of `sighting` lies at `index`."""
     try:
         item = container[index]
     except IndexError:

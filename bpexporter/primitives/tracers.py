@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from bpexporter.primitives.likeness import SEARCHED, identities, is_alike, likeness_of
 from bpexporter.primitives.limits import NEVER
 
-# So many at once: more make the age of the oldest item finer, and each costs two clock readings.
+# The most at once: more make the age of the oldest item finer, and each costs two clock readings.
 MOST = 8
 # Containers of items in which each has a place.
 INDEXED = (deque, list)
@@ -27,7 +27,7 @@ class Mark(NamedTuple):
     since: float
     """Monotonic seconds at its put."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
 
 
 class InTurn:
@@ -62,7 +62,7 @@ class InTurn:
         return 0
 
     def since(self, gets: int, depth: int, now: float) -> float:
-        """Since when the oldest that is still in waits; `now` when there is none."""
+        """Returns since when the oldest that is still in waits; `now` when there is none."""
         return next((mark.since for mark in self.marks if gets < mark.at <= gets + depth), now)
 
 
@@ -103,9 +103,9 @@ class Start(NamedTuple):
     since: float
     """Monotonic seconds at its put, or when it was first seen waiting."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
     likeness: Any
-    """What tells it from another that has come to lie at its address."""
+    """The likeness, which tells it from another that has come to lie at its address."""
     twin: int = 0
     """The identity of what it was put as, or is kept as, where that is another object."""
 
@@ -172,7 +172,7 @@ class ByIdentity:
         self.puts = puts
 
     def look(self, container: Any, puts: int, now: float) -> float:
-        """Since when the oldest waits that is known and in `container`; the rest of what lies there is known from now.
+        """Returns since when the oldest known item in `container` waits; the others there are known from now on.
 
         May be called from another thread than the one that adds and takes.
         """
@@ -187,7 +187,7 @@ class ByIdentity:
         return min((since for since in found if since is not None), default=now)
 
     def _found(self, key: int, start: Start, container: Any, present: list[int]) -> float | None:
-        """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
+        """Returns since when the item of `key` waits, and forgets it where it is not there: then ``None``."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
         if start.known:

@@ -51,7 +51,7 @@ class Process(NamedTuple):
 
     @property
     def label(self) -> str:
-        """What its series are known by: the pid, which is 1 in each container, and the beginning of the ID."""
+        """The label of its series: the pid, which is 1 in each container, and the beginning of the ID."""
         return f"{self.pid}-{self.id[:4]}"
 
 
@@ -296,11 +296,11 @@ class Folder:
             return [_process(publication, now) for publication in in_order(self._alive.values())]
 
     def evidence(self) -> list[Evidence]:
-        """What processes that were killed said last, the latest first."""
+        """Returns the last words of processes that were killed, the latest first."""
         return evidence.kept(self.path, self._clock())
 
     def alive(self) -> int:
-        """How many processes live, as of the last look."""
+        """The number of processes that live, as of the last look."""
         return len(self._alive)
 
     def close(self) -> None:
@@ -314,7 +314,7 @@ def in_order(publications: Iterable[Publication]) -> list[Publication]:
 
 
 def began(publication: Publication) -> float:
-    """When the process of `publication` began, in monotonic seconds; 0 where it does not say."""
+    """Returns when the process of `publication` began, in monotonic seconds; 0 where it does not say."""
     said = publication.process.get("began")
     return float(said) if isinstance(said, (int, float)) else 0.0
 

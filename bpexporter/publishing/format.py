@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 
 class Header(NamedTuple):
-    """What a slot says of itself."""
+    """The header of a slot."""
 
     id: str
     inode: int
@@ -59,7 +59,7 @@ class Header(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """What a process has published."""
+    """A publication: what a process has published."""
 
     id: str
     sequence: int
@@ -68,7 +68,7 @@ class Publication(NamedTuple):
     ended: bool
     """It was the last one, made at the end of the process."""
     process: dict[str, Any]
-    """What the process says of itself: pid, program, since when."""
+    """The process by its own account: pid, program, since when."""
     rows: Rows
 
 
@@ -173,7 +173,7 @@ class Table(NamedTuple):
 
 
 def table_of(names: bytes) -> Table:
-    """What a table of names says. Raises `Unreadable` for one that is none of ours."""
+    """Returns the content of a table of names. Raises `Unreadable` for one that is none of ours."""
     try:
         text = json.loads(names)
         json.dumps(text, ensure_ascii=False).encode()  # a lone surrogate would fail every scrape

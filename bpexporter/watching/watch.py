@@ -92,7 +92,7 @@ def _goes_on(ledger: Any, name: str, registry: Registry) -> bool:
 
 
 def _is_unclaimed(ledger: Any) -> bool:
-    """Whether nobody has asked for the name, and no total under it is another's."""
+    """Returns whether nobody has asked for the name, and no total under it is another's."""
     return bool(ledger.automatic and ledger.entry.is_only(ledger))
 
 

@@ -1,4 +1,4 @@
-"""How old the oldest item is at least, from all that is known of it.
+"""The age of the oldest item, a lower bound from all that is known of it.
 
 Three things are known: which item came into the empty queue, which items are being timed, and which were seen waiting
 at earlier readings. The first two hold while all comes and goes by put and get; what was seen is looked for, and
@@ -35,7 +35,7 @@ def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
 
 
 def _known(ledger: QueueLedger, view: View, now: float) -> float:
-    """Since when the oldest waits as puts and gets tell it; `now` where items came or went by other ways since."""
+    """Returns since when the oldest item waits, by puts and gets; `now` where items came or went by other ways."""
     if view.unaccounted != ledger.unaccounted_items:
         return now
     since = ledger.nonempty()

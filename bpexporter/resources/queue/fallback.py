@@ -176,7 +176,7 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
 
 
 def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
-    """Whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
+    """Returns whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
     going = present(ledger)
     return going is not None and token in going.stall(stall.side).waiting
 

@@ -36,12 +36,12 @@ METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
 ORDERING = ("_put", "_get", "_init")
-# Where a subclass has one of these, what it keeps is not all that its level is made of.
+# Methods that hide the level: a subclass that has one may count otherwise than by what it keeps.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
 
 
 def order_of(kind: type) -> int:
-    """In which order a queue of this class gives its items out."""
+    """Returns the order in which a queue of this class gives its items out."""
     base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
     if base is None or any(getattr(kind, name) is not getattr(base, name) for name in ORDERING):
         return OTHER
@@ -49,7 +49,7 @@ def order_of(kind: type) -> int:
 
 
 def is_exact(queue: Any) -> bool:
-    """Whether `queue` has the standard library's behaviour through and through."""
+    """Returns whether `queue` has the standard library's behaviour through and through."""
     kind = type(queue)
     own = (getattr(getattr(queue, name), "__func__", None) is getattr(kind, name, self_less) for name in INNER)
     return kind in ORDERS and all(own) and type(queue._maxsize) in (int, float, bool)
@@ -61,7 +61,7 @@ self_less = object()  # never a method
 
 
 def is_visible(kind: type) -> bool:
-    """Whether the levels of such a queue can be read from any thread without running its own code."""
+    """Returns whether the levels of such a queue can be read from any thread without running its own code."""
     classes = BASES.__get__(kind)
     classes = classes[: classes.index(asyncio.Queue)]
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
@@ -145,7 +145,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         object.__delattr__(queue, ATTRIBUTE)
 
     def levels(self, ledger: QueueLedger) -> Levels | None:
-        """What the queue itself says now; ``None`` when it is gone."""
+        """Returns the present levels of the queue itself; ``None`` when it is gone."""
         queue = ledger.live_owner()
         if queue is None:
             return None

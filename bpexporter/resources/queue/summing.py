@@ -182,7 +182,7 @@ class QueueSum:
             self.seconds = list(map(add, totals, seconds))
 
     def _add_operations(self, ledger: QueueLedger) -> None:
-        """What went in and came out, with the time that it had waited."""
+        """Adds up what went in and came out, with the time that it had waited."""
         puts, landing, waits = ledger.puts, ledger.landing_put, ledger.put_waits
         if landing != NEVER or not self.put_waits.add_settled(waits, puts):
             puts, reading = landed_puts(ledger)

@@ -1,4 +1,4 @@
-"""What is recorded of one task while it works for one stage, and what stages add up of it."""
+"""Records of tasks while they work for a stage, and the ledgers of stages, which add them up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_LINKS: Links = frozenset()
 
 
 class TaskRecord:
-    """What is recorded of one task while it works for one stage.
+    """The record of one task while it works for one stage.
 
     The thread of its loop adds to `waits` and dates `until`; whoever reads settles what is new with the stage.
     """
@@ -127,7 +127,7 @@ class Crew(Totals):
 
 
 class StageLedger(Totals):
-    """What is recorded of one stage."""
+    """The ledger of one stage."""
 
     __slots__ = ("awaits", "crews", "links", "looks", "name", "widest")
 
@@ -208,7 +208,7 @@ class StageLedger(Totals):
 
 
 def crew_name(links: Links) -> str:
-    """What a crew is called: ``orders -> parsed, db``."""
+    """Returns the name of a crew: ``orders -> parsed, db``."""
     sources, sinks = (
         sorted({name for name, _kind, direction in links if (direction == GET) == taking}) for taking in (True, False)
     )

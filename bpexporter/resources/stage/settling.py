@@ -55,7 +55,7 @@ class Settling:
                 faults.swallow(error, "a task")
 
     def _look_who_runs(self, loops: Iterable[Any]) -> None:
-        """Whose step it is. A thread that looks gets its turn in the middle of a long step alone, of 5 ms and more."""
+        """Returns whose step it is. A thread that looks gets its turn within long steps alone, of 5 ms and more."""
         for loop in loops:
             task = asyncio.current_task(loop)
             record = self.table.records.get(id(task)) if task is not None else None
@@ -115,7 +115,7 @@ class Settling:
             crew.tasks += 1
 
     def _look_for_skew(self) -> None:
-        """How busy the busiest task of each crew was since the last look."""
+        """Returns the busy share of the busiest task of each crew since the last look."""
         for stage in self.table.stages.values():
             for crew in stage.crews.values():
                 crew.busiest = 0.0
@@ -146,7 +146,7 @@ class Settling:
 
 
 def _has_left(record: TaskRecord, task: Any) -> bool:
-    """Whether a task that works now for this one and now for that, as those of servers do, does something else."""
+    """Returns whether a task that works for one and another in turn, as those of servers do, does something else."""
     if record.lasting or getattr(task, "_fut_waiter", None) is None:
         return False
     role = role_of(task, None)

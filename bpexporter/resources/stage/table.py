@@ -19,7 +19,7 @@ from bpexporter.resources.stage.metrics import Link
 from bpexporter.resources.stage.naming import Role, given, parent_of, role_of, runs_inner
 from bpexporter.resources.stage.records import OTHER, Side, StageLedger, TaskRecord
 
-# So many tasks that wait for one of a stage are remembered of it.
+# The most tasks waiting for one of a stage that are remembered.
 MOST_HELPERS = 8
 
 
@@ -62,7 +62,7 @@ class StageTable:
             link = self._link(ledger, side)
             self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
             return
-        # Who runs several gets at a time waits once: since the last of them began, or the last one ended.
+        # A task that runs several gets at a time waits once: since the last of them began, or the last one ended.
         since = max(record.until, began)
         record.until = ended
         seconds, waits, key = ended - since, record.waits, (ledger.entry, side)

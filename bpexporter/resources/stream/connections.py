@@ -32,7 +32,7 @@ class Connection(weakref.ref[Any]):
 
     @property
     def instrument(self) -> Group:
-        """Who is told of pauses."""
+        """The instrument that is told of pauses."""
         return self.group
 
 
@@ -70,7 +70,7 @@ class Group(MemberLedger):
             drop(connection)
 
     def readings(self) -> Iterator[StreamReading]:
-        """What is known of each; one that is found over its mark is recorded from now on."""
+        """Yields a reading of each; one that is found over its mark is recorded from now on."""
         yield NOTHING
         for number, connection in enumerate(list(self.connections.copy().values()), 1):
             if not number % GIVE_WAY:
@@ -93,7 +93,7 @@ class Group(MemberLedger):
     # Told by the protocol ---------------------------------------------------------------------------
 
     def has_protocol(self, connection: Connection, protocol: Any) -> bool:
-        """Whether `protocol` is the one of `connection`."""
+        """Returns whether `protocol` is the one of `connection`."""
         owner = connection()
         return owner is not None and protocol in protocols_of(transport_at(owner))
 

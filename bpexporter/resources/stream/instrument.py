@@ -177,7 +177,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     # What the protocol and the application tell -----------------------------------------------------
 
     def has_protocol(self, ledger: StreamLedger, protocol: Any) -> bool:
-        """Whether `protocol` is one of the connection; of one that is gone nobody knows."""
+        """Returns whether `protocol` is one of the connection; of one that is gone nobody knows."""
         owner = ledger.live_owner()
         return owner is None or protocol in protocols_of(transport_at(owner))
 
@@ -338,7 +338,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
 
 
 def _next_turn(ledgers: Sequence[Member]) -> int:
-    """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
+    """Returns the index in `ledgers` from which the kernel is asked: where the last reading of this name ended."""
     if len(ledgers) <= ASKED:
         return 0
     entry = ledgers[0].entry

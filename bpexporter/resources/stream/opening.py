@@ -41,7 +41,7 @@ _grouping: Grouping | None = None
 
 
 class Maker:
-    """Whose factory makes protocols: a server, or all clients."""
+    """The owner of a factory that makes protocols: a server, or all clients."""
 
     def __init__(self, *, is_server: bool) -> None:
         self.is_server = is_server

@@ -20,7 +20,7 @@ def ratio(size: float, limit: int | None) -> float | None:
 
 
 def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: bool) -> StreamReading:
-    """What `ledger` says at `now`, with `level` in its buffers; ``None``: it can be asked no more.
+    """Returns the reading of `ledger` at `now`, with `level` in its buffers; ``None``: it can be asked no more.
 
     `fresh`: the kernel was asked for this reading.
     """
@@ -54,7 +54,7 @@ def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: 
 
 
 def reading_at(level: Level) -> StreamReading:
-    """What is known of a connection of which nothing is recorded."""
+    """Returns the reading of a connection of which nothing is recorded."""
     size, limit = level.size, level.limit
     return StreamReading(
         int(level.is_open), int(level.is_over), size, limit or 0, ratio(size, limit), ratio(size, limit),
