@@ -15,7 +15,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-# Modules that are there before the interpreter looks for a program and is neither built in nor frozen, and we ourselves.
+# Modules there before the interpreter looks for a program that are neither built in nor frozen, and we ourselves.
 STAYING = {"__main__", "encodings", "importlib", __name__.partition(".")[0]}
 
 

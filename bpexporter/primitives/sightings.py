@@ -104,9 +104,7 @@ class Counted:
     __slots__ = ("seen", "unaccounted")
 
     def __init__(self) -> None:
-        self.seen: tuple[
-            tuple[float, float], ...
-        ] = ()  # beginnings, and the count of gets by which all may be out
+        self.seen: tuple[tuple[float, float], ...] = ()  # beginnings, and the count of gets by which all may be out
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
