@@ -16,7 +16,8 @@ from bpexporter.analysis.judging import concluded
 from bpexporter.analysis.strains import growing
 from bpexporter.commands.words import CouldNotTellError
 from bpexporter.publishing.evidence import Evidence
-from bpexporter.publishing.folder import Folder, Process
+from bpexporter.publishing.folder import Folder
+from bpexporter.publishing.processes import Process
 
 
 def of_folder(path: Path, seconds: float) -> tuple[Verdict, float, dict[str, dict[str, Any]], str]:

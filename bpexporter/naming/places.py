@@ -13,7 +13,8 @@ import weakref
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from bpexporter.naming.bytecode import instructions_of, target_of
+from bpexporter.naming.bytecode import target_of
+from bpexporter.naming.machine import instructions_of
 from bpexporter.naming.targets import UNKNOWN, Target
 from bpexporter.resources.awaiting import awaiting
 from bpexporter.resources.origins import is_inner, join, module_name, plain, written

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from bpexporter.publishing.format import Publication, Unreadable
 from bpexporter.publishing.merging import Merging, Names, Part
 from bpexporter.publishing.own_file import PROCESSES, made_folder
 from bpexporter.publishing.pressures import Pressures
+from bpexporter.publishing.processes import Process, in_order, process_of
 from bpexporter.publishing.reading import Reader, is_id, is_locked, is_still, opened
 from bpexporter.publishing.rows import counted
 from bpexporter.publishing.totals import Totals, read_totals, set_aside, signature, write_totals
@@ -34,25 +35,6 @@ from bpexporter.settings import VERSION
 # Seconds: where nobody asks, publications are read so often only.
 SELDOM = 5.0
 NOTHING_YET = ItselfReading({(VERSION,): 1}, 0.0, 0, {}, {})
-
-
-class Process(NamedTuple):
-    """A living process, for people."""
-
-    id: str
-    pid: int
-    program: str
-    age: float
-    """Seconds since it published."""
-    running: float
-    """Seconds since it began."""
-    snapshot: Snapshot
-    """Its own readings."""
-
-    @property
-    def label(self) -> str:
-        """The label of its series: the pid, which is 1 in each container, and the beginning of the ID."""
-        return f"{self.pid}-{self.id[:4]}"
 
 
 class _Dead(NamedTuple):
@@ -293,7 +275,7 @@ class Folder:
         with self._guard:
             self._poll()
             now = self._clock()
-            return [_process(publication, now) for publication in in_order(self._alive.values())]
+            return [process_of(publication, now) for publication in in_order(self._alive.values())]
 
     def evidence(self) -> list[Evidence]:
         """Returns the last words of processes that were killed, the latest first."""
@@ -306,29 +288,3 @@ class Folder:
     def close(self) -> None:
         """Let go of the lock of the folder."""
         self._lock.close()
-
-
-def in_order(publications: Iterable[Publication]) -> list[Publication]:
-    """Those first that began first: what a name may be, and which buckets it has, is as they say."""
-    return sorted(publications, key=lambda one: (began(one), one.id))
-
-
-def began(publication: Publication) -> float:
-    """Returns when the process of `publication` began, in monotonic seconds; 0 where it does not say."""
-    said = publication.process.get("began")
-    return float(said) if isinstance(said, (int, float)) else 0.0
-
-
-def _process(publication: Publication, now: float) -> Process:
-    about, age = publication.process, max(0.0, now - publication.at)
-    merging = Merging(Names())
-    merging.add(Part(publication.rows, age))
-    pid = about.get("pid")
-    return Process(
-        id=publication.id,
-        pid=pid if isinstance(pid, int) else 0,
-        program=str(about.get("program", "")),
-        age=age,
-        running=max(0.0, now - began(publication)),
-        snapshot=merging.snapshot(),
-    )
