@@ -65,7 +65,7 @@ class Maker:
 
 
 def _is_heard(protocol: Any) -> bool:
-    """Returns whether `protocol` is met again when it is connected; streams have writers, which are found by themselves."""
+    """Returns whether `protocol` is met again when it is connected; streams have writers, which find themselves."""
     kind = type(protocol)
     if kind not in _hears:
         _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
