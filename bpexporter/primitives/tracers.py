@@ -1,7 +1,7 @@
 """Tracers: a few items of a queue, each timed on its way from put to get.
 
 How an item is known again depends on the order in which the queue gives its items out: by the number
-of gets, by its height, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
+of gets, by its depth, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
 item seen waiting whose put was not timed: it bounds an age and is no sample.
 """
 
@@ -23,7 +23,7 @@ class Mark(NamedTuple):
     """An item that is timed."""
 
     at: int
-    """The gets, the height or the identity by which it is known again."""
+    """The gets, the depth or the identity by which it is known again."""
     since: float
     """Monotonic seconds at its put."""
     known: bool
@@ -57,7 +57,7 @@ class InTurn:
         return self.marks[0].at if self.marks else NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
 
@@ -92,7 +92,7 @@ class Stacked:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return self.marks[-1].at if self.marks else 0
 
@@ -161,7 +161,7 @@ class ByIdentity:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
 

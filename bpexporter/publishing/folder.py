@@ -73,7 +73,7 @@ class Folder:
 
     def _poll(self, seconds: float = 0.0) -> None:
         """Look; what was read within `seconds` is not read again."""
-        self._fresh = self._clock() - seconds
+        self._recent_since = self._clock() - seconds
         holds = self._lock.holds()
         self._refresh(became=holds and not self._lock.held_before)
         before = self._alive | self._waiting
@@ -155,7 +155,7 @@ class Folder:
                 self._put_away(fd, path)
             return None
         reader = self._readers.setdefault(path.name, Reader(path))
-        if locked and reader.last is not None and reader.last.at > self._fresh:
+        if locked and reader.last is not None and reader.last.at > self._recent_since:
             self._alive[path.name] = reader.last
             return None
         try:

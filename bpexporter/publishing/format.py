@@ -101,13 +101,13 @@ def slot_bytes(size: int) -> int:
 
 
 def write_slot(fd: int, size: int, header: Header, names: bytes, doubles: bytes) -> None:
-    """Write a publication into the slot whose turn it is; the header comes last."""
-    turn = header.sequence % 2
-    start = HEAD + turn * slot_bytes(size)
+    """Write a publication into the slot that comes next; the header comes last."""
+    slot = header.sequence % 2
+    start = HEAD + slot * slot_bytes(size)
     head = _packed(header)
     checksum = zlib.crc32(doubles, zlib.crc32(names, zlib.crc32(head)))
     _write(fd, names + doubles, start)
-    _write(fd, head + struct.pack("<I", checksum), turn * HEADER_BYTES)
+    _write(fd, head + struct.pack("<I", checksum), slot * HEADER_BYTES)
 
 
 def _packed(header: Header) -> bytes:

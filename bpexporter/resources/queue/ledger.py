@@ -101,8 +101,8 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.up
-        self.band_floor = self.fast_get_min = self.falling_depth = band.lower
-        self.fast_put_max = band.room
+        self.band_floor = self.fast_get_min = self.falling_depth = band.floor
+        self.fast_put_max = band.rising_depth
         if not depth:
             self.nonempty_since = now
             self.nonempty_puts = self.puts
@@ -116,11 +116,11 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.down
-        self.band_floor = band.lower
-        self.falling_depth = edge = band.falling
-        self.fast_get_min = edge if edge > self.tracer_floor else self.tracer_floor + 1
+        self.band_floor = band.floor
+        self.falling_depth = falling_depth = band.falling_depth
+        self.fast_get_min = falling_depth if falling_depth > self.tracer_floor else self.tracer_floor + 1
         if not self.wants_tracer:
-            self.fast_put_max = band.room
+            self.fast_put_max = band.rising_depth
 
     def note_put(self, item: object, depth: int, capacity: Any, *, kept_as: object = None) -> None:
         """A put left `depth` items, and there is something to time."""
@@ -147,7 +147,7 @@ class QueueLedger(WaitLedger):
         if depth >= self.fast_get_max:
             self.fast_get_max = depth + 1
             self.peaks.add(depth + 1, now)
-        if depth < self.tracers.height or self.gets >= self.tracers.gets:
+        if depth < self.tracers.floor or self.gets >= self.tracers.gets:
             self._traced(self.tracers.out(self.gets, depth, now), depth, now)
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
@@ -170,11 +170,11 @@ class QueueLedger(WaitLedger):
     def _limit(self) -> None:
         """Sets the marks that the hot path compares with, as things are now."""
         band = self.band
-        self.band_floor = band.lower
-        self.tracer_floor = self.tracers.height
-        self.falling_depth = band.falling
+        self.band_floor = band.floor
+        self.tracer_floor = self.tracers.floor
+        self.falling_depth = band.falling_depth
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
-        self.fast_put_max = -1 if self.wants_tracer else band.room
+        self.fast_put_max = -1 if self.wants_tracer else band.rising_depth
         gets = self.gets
         left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
         self.countdown_end, self.countdown = gets + left, left

@@ -119,7 +119,7 @@ class LevelLedger(MemberLedger):
 
     def is_off(self, depth: int, capacity: Any) -> bool:
         """Returns whether the level is in another band than the present one, or the capacity another."""
-        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
+        return capacity is not self.capacity or not self.band.floor <= depth < self.band.ceiling
 
     def place_itself(self, depth: Any, *, is_full: bool) -> None:
         """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
@@ -134,7 +134,7 @@ class LevelLedger(MemberLedger):
             self.capacity = capacity
             self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
             self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
-        elif self.observed is not None or not band.lower <= depth < band.upper:
+        elif self.observed is not None or not band.floor <= depth < band.ceiling:
             self._enter(band_at(band, depth), now)
 
     def _enter(self, band: Band, now: float) -> None:

@@ -131,7 +131,7 @@ class QueueSum:
     def _add_levels(self, ledger: QueueLedger, levels: Levels, now: float) -> None:
         depth, maxsize, capacity, unfinished, _container = levels
         band = ledger.band
-        if maxsize is not ledger.capacity or not band.lower <= depth < band.upper or ledger.observed is not None:
+        if maxsize is not ledger.capacity or not band.floor <= depth < band.ceiling or ledger.observed is not None:
             ledger.observe(depth, capacity, now)
         self.members += 1
         if unfinished is not None:

@@ -142,7 +142,7 @@ class Settling:
                 stage.looks[link] = min(stage.looks.get(link, 0), 1)
         for stage in self.table.stages.values():
             for totals in (stage, *stage.crews.values()):
-                totals.fresh = 0.0
+                totals.unshown_seconds = 0.0
 
 
 def _has_left(record: TaskRecord, task: Any) -> bool:

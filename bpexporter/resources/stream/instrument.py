@@ -259,7 +259,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.give_up(now)
         self.last_word(ledger)
         ledger.retired = True
-        return reading_of(ledger, now, None, fresh=False)
+        return reading_of(ledger, now, None, kernel_asked=False)
 
     def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
         """Readings of all `ledgers`; one that fails is left out and counted."""

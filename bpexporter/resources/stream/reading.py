@@ -19,10 +19,10 @@ def ratio(size: float, limit: int | None) -> float | None:
     return None if limit is None else size / (limit or 1)
 
 
-def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: bool) -> StreamReading:
+def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, kernel_asked: bool) -> StreamReading:
     """Returns the reading of `ledger` at `now`, with `level` in its buffers; ``None``: it can be asked no more.
 
-    `fresh`: the kernel was asked for this reading.
+    `kernel_asked`: the kernel was asked for this reading.
     """
     size, limit = (level.size, level.limit) if level is not None else (0, None)
     blocked = ledger.blocked.read(now) if ledger.blocked is not None else NOBODY
@@ -49,7 +49,7 @@ def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: 
         kernel_unsent_bytes=None if kernel is None else kernel.unsent,
         tcp_busy_seconds=None if kernel is None else kernel.busy,
         tcp_limited_seconds=None if kernel is None else (kernel.receiver, kernel.send_buffer),
-        kernel_writers=int(fresh),
+        kernel_writers=int(kernel_asked),
     )
 
 
