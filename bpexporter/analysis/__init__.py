@@ -1,4 +1,4 @@
 """Conclusions from readings: pressure, triggers that call, flow between stages, the verdict and sizing.
 
-May touch: automatic, hub.
+May touch: watching.
 """

@@ -1,4 +1,4 @@
 """Names that are found: what an object is called, and where in the code it was made.
 
-May touch: watching.
+May touch: resources.
 """

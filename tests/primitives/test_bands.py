@@ -69,7 +69,7 @@ def test_bands_are_a_chain_without_a_gap(capacity):
 
 @given(CAPACITIES)
 def test_a_put_from_under_the_room_stays_in_the_band(capacity):
-    """`rising_depth` is the one from which a put leads up; in the last band of a bounded queue each put is looked at."""
+    """A put at `rising_depth` leads up; in the last band of a bounded queue each put is looked at."""
     band = bands_of(capacity)
     while band.up is not band:
         assert band_at(band, band.rising_depth + 1) is band.up

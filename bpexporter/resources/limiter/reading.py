@@ -65,7 +65,7 @@ class Totals:
         self.bounds = waits.bounds
         for _ in range(100):
             waits.settle()
-            seconds = waits.total + waits.briefly
+            seconds = waits.sorted_seconds + waits.briefly
             acquires, counts, busy, late = ledger.acquires, waits.counts and waits.counts[:], waits.busy, len(waits.raw)
             if not busy:
                 break

@@ -168,7 +168,7 @@ class LoopLedger(MemberLedger):
             members=members,
             busy_seconds=busy,
             busy_ratio=self.busy.share(now, busy) if members else None,
-            lag_seconds=self.lags.reading(counts and counts[:], self.lags.total, 0),
+            lag_seconds=self.lags.reading(counts and counts[:], self.lags.sorted_seconds, 0),
             stalled_seconds=self.stalled_seconds(now, runs=runs),
             tasks=tasks,
         )

@@ -40,7 +40,7 @@ class HistogramSum:
         """`count` operations that waited as in `waits`, or not; ``False`` where some are to be sorted in yet."""
         if waits.raw or waits.busy:
             return False
-        counts, seconds = waits.counts, waits.total + waits.briefly
+        counts, seconds = waits.counts, waits.sorted_seconds + waits.briefly
         if counts is not None:
             copy = counts[:]
             if waits.raw or waits.busy:

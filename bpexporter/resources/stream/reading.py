@@ -94,7 +94,7 @@ def _drain_seconds(ledger: StreamLedger) -> HistogramReading:
         return HistogramReading(ledger.bounds, (ledger.drains, *[0] * len(ledger.bounds)), 0.0)
     for _ in range(100):
         waits.settle()
-        seconds, sorted_in = waits.total + waits.briefly, waits.counts
+        seconds, sorted_in = waits.sorted_seconds + waits.briefly, waits.counts
         drains, late, counts, busy = ledger.drains, len(waits.raw), sorted_in and sorted_in[:], waits.busy
         if not busy:
             break
