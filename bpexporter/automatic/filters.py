@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from bpexporter.automatic.quiet import reason_to_be_quiet
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.naming.places import Place
 from bpexporter.primitives.callables import fitted
@@ -26,12 +27,15 @@ class Settings(NamedTuple):
         """Returns whether what is made at `place` is to be watched."""
         if any(matches(pattern, place) for pattern in self.deny):
             return False
-        return not self.allow or any(matches(pattern, place) for pattern in self.allow)
+        if self.allow:
+            return any(matches(pattern, place) for pattern in self.allow)
+        return reason_to_be_quiet(place) is None
 
 
 def matches(pattern: str, place: Place) -> bool:
     """Returns whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
-    return fnmatchcase(place.name, pattern) or any(
+    names = place.name, place.name.partition(":")[2]  # Crawler.todo of app.main:Crawler.todo
+    return any(fnmatchcase(name, pattern) for name in names) or any(
         fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules
     )
 

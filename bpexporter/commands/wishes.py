@@ -15,3 +15,4 @@ class Settings(NamedTuple):
     children: bool
     allow: str | None
     deny: str | None
+    web_config: str | None = None

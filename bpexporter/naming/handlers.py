@@ -19,6 +19,8 @@ from bpexporter.naming.targets import (
     text_of,
 )
 
+ENTER = "__enter__"  # the function on the stack that begins a ``with``
+
 
 def load(machine: Machine, instruction: dis.Instruction) -> None:
     """A name."""
@@ -158,6 +160,8 @@ def function_call(machine: Machine, instruction: dis.Instruction) -> Target | No
         machine.names = names.value if isinstance(names, Constant) else ()
     (first, second, *arguments), names = machine.call(count + 2), machine.names
     machine.names = ()
+    if first == ENTER:
+        machine.stack[-1] = second
     if VALUE not in arguments:
         return None
     function, bound = (second, NULL) if first == NULL else (first, second)
@@ -185,9 +189,26 @@ def yielded(machine: Machine, instruction: dis.Instruction) -> Target | None:
 
 def awaited(machine: Machine, instruction: dis.Instruction) -> None:
     """Something else is awaited on the way, as the end of ``async with`` is."""
-    machine.gave_up |= VALUE in machine.pop(2)
-    machine.stack.append(UNKNOWN)
+    taken = machine.pop(2)
+    machine.gave_up |= VALUE in taken and not machine.entering
+    machine.stack.append(VALUE if VALUE in taken else UNKNOWN)
+    machine.entering = False
     machine.jump_to(instruction.argval)
+
+
+def entered(machine: Machine, instruction: dis.Instruction) -> None:
+    """``with`` or ``async with``: what it gives is taken to be the manager itself, as clients and pools do."""
+    manager = machine.pop()[0]
+    machine.stack += [UNKNOWN, manager]
+    machine.entering = manager is VALUE and "ASYNC" in instruction.opname
+
+
+def load_special(machine: Machine, instruction: dis.Instruction) -> None:
+    """The same from 3.14 on: the methods that begin and end it, each with the manager to which it is bound."""
+    manager = machine.pop()[0]
+    enters = "enter" in instruction.argrepr
+    machine.stack += [ENTER if enters else UNKNOWN, manager if enters else UNKNOWN]
+    machine.entering |= manager is VALUE and "aenter" in instruction.argrepr
 
 
 def jump(machine: Machine, instruction: dis.Instruction) -> None:
@@ -228,6 +249,8 @@ HANDLERS: dict[str, Callable[[Machine, dis.Instruction], Target | None]] = {
     "SWAP": swap,
     "UNPACK_SEQUENCE": unpack,
     "SEND": awaited,
+    **dict.fromkeys(("BEFORE_WITH", "BEFORE_ASYNC_WITH"), entered),
+    "LOAD_SPECIAL": load_special,
     "KW_NAMES": keyword_names,
     "RETURN_VALUE": returned,
     "YIELD_VALUE": yielded,

@@ -35,6 +35,7 @@ class Machine:
         self.inside = inside  # the index of the value in the tuple that is followed
         self.key = ""  # the constant under which a mapping has the value
         self.names: tuple[str, ...] = ()  # of the last arguments of the call that follows
+        self.entering = False  # the value is about to be awaited, and gives itself
         self.gave_up = False  # the value has gone where nothing can be told of it
 
     def consume(self, instruction: dis.Instruction) -> None:

@@ -1,6 +1,6 @@
 """Places: where an object was made, and what it is called there.
 
-The name is that of the attribute or variable to which the object is assigned, and where: ``Crawler.todo``,
+The name is that of the attribute or variable to which the object is assigned, and where: ``app.main:Crawler.todo``,
 ``app.main:jobs``; else module and line. It depends on the place in the code alone, so it is the same in each run
 and one for all objects that are made there. What was found out is kept for each place, which makes a further
 object cheap.
@@ -19,7 +19,7 @@ from bpexporter.naming.targets import UNKNOWN, Target
 from bpexporter.resources.awaiting import awaiting
 from bpexporter.resources.origins import is_inner, join, module_name, plain, written
 
-# The most places that are kept; a program that has more makes its code as it goes.
+# So many places are kept; a program that has more makes its code as it goes.
 MOST_PLACES = 4_096
 # A factory calls a factory: further up nobody knows what it is about.
 MOST_FRAMES = 16
@@ -34,6 +34,8 @@ class Place(NamedTuple):
     """Its name there."""
     modules: tuple[str, ...]
     """The modules whose code took part, that of the call itself first."""
+    adapted: bool = False
+    """True where it is an object of a library for which there is an adapter, and no inner working of one."""
 
 
 class Step(NamedTuple):
@@ -66,10 +68,13 @@ def forget() -> None:
     instructions_of.cache_clear()
 
 
-def place_of(obj: object, frame: FrameType | None) -> Place | None:
-    """Returns the place where the code of `frame` made `obj`; ``None`` for inner workings of Python's and our own."""
+def place_of(obj: object, frame: FrameType | None, *, inside: int | None = None) -> Place | None:
+    """Returns the place where the code of `frame` made `obj`; ``None`` for inner workings of Python's and our own.
+
+    `inside` is its index in the tuple that `frame` is given.
+    """
     modules: list[str] = []
-    line, function, inside = "", "", None
+    line, function = "", ""
     for _ in range(MOST_FRAMES):
         if frame is None:
             break
@@ -84,11 +89,19 @@ def place_of(obj: object, frame: FrameType | None) -> Place | None:
                 return Place(step.name, tuple(modules))
             if not step.returned:
                 if step.module == "functools" and step.name:  # a cached property is called what it computes
-                    line = function
+                    line = f"{modules[-2]}:{function}"
                 break
             function = step.function
         frame = frame.f_back
     return Place(line, tuple(modules)) if line else None
+
+
+def place_of_executor(executor: object, frame: FrameType | None) -> Place | None:
+    """Returns the place of `executor`; the one of `to_thread()` and `run_in_executor()` is the default one."""
+    found = place_of(executor, frame)
+    if found is None and frame is not None and module_name(frame.f_globals).partition(".")[0] == "asyncio":
+        return Place("default executor", ("asyncio",))
+    return found
 
 
 def place_of_writer(obj: object, frame: FrameType | None) -> Place | None:
@@ -192,12 +205,12 @@ def name_of(target: Target, code: CodeType, module: str, first: Any) -> str:
         return f"{module}:{target.text}"
     if target.how == "name":
         is_class = not code.co_flags & CO_NEWLOCALS and code.co_name != "<module>"
-        return (f"{function}.{target.text}" if is_class else f"{join(module, function)}:{target.text}") + key
+        return (f"{module}:{function}.{target.text}" if is_class else f"{join(module, function)}:{target.text}") + key
     head, *rest = target.owner.split(".")
     owner = owner_of(head, code, first)
     attribute = unmangled(target.text, owner)
     if owner:
-        return join(owner, *rest, attribute) + key
+        return f"{module}:{join(owner, *rest, attribute)}{key}"
     return f"{join(module, function)}:{join(target.owner.replace(UNKNOWN, '').strip('.'), attribute)}{key}"
 
 

@@ -40,7 +40,7 @@ def width(shape: Shape) -> int:
 class Layout:
     """The form of one reading. Compared by identity: `layout_of` gives the same one for the same form."""
 
-    __slots__ = ("ages", "counted", "fields", "kind", "others", "places", "spans", "width")
+    __slots__ = ("ages", "bounds", "counted", "fields", "kind", "others", "places", "spans", "width")
 
     def __init__(self, kind: str, fields: tuple[tuple[str, Shape], ...]) -> None:
         self.kind = kind
@@ -55,6 +55,10 @@ class Layout:
         self.others = tuple(
             (at, one.merge) for at, one in enumerate(declared) if one is not None and one.merge != "sum"
         )
+        # of the histograms, None where there is none
+        kinds = ((DECLARED.get(kind, {}).get(field), shape) for field, shape in fields)
+        histograms = [shape for metric, shape in kinds if metric is not None and metric.kind == "histogram"]
+        self.bounds = tuple(shape[1] if shape[0] == "histogram" else None for shape in histograms)
         self.ages = tuple(at for at, one in enumerate(declared) if one is not None and one.ages)
 
 

@@ -109,10 +109,12 @@ class OwnFile:
             allocate(self._new_fd, self._size)
             self._write(self._new_fd, names, doubles, at=at, ended=ended)
             hidden.rename(self.path)
-        except BaseException:
+        except BaseException as error:
             os.close(self._new_fd)
             self._fd, self._inode, self._size = before
             hidden.unlink(missing_ok=True)
+            if isinstance(error, (BlockingIOError, FileNotFoundError)):  # taken for one that was never finished
+                raise Lost from error
             raise
         finally:
             new, self._new_fd = self._new_fd, -1

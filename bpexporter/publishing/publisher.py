@@ -23,6 +23,8 @@ from bpexporter.publishing.rows import Rows, rows_of, since
 # Seconds: until the first publication, between two, and at most. The share of a core that they may take.
 FIRST, USUAL, LONGEST = 0.1, 1.0, 5.0
 SHARE = 0.005
+# A file that is lost is begun anew, so often in a row.
+ATTEMPTS = 3
 # A thread that stands still must hold up neither the end of a process nor a fork.
 PATIENCE = 1.0
 
@@ -73,7 +75,7 @@ class Publisher:
             faults.swallow(error, "publishing")
 
     def _write(self, rows: Rows, *, ended: bool) -> None:
-        for _ in range(2):
+        for _ in range(ATTEMPTS):
             own = {key: since(row, self._base[key]) if key in self._base else row for key, row in rows.items()}
             try:
                 self._file.write(self._names(own), doubles_of(own), at=time.monotonic(), ended=ended)

@@ -65,7 +65,7 @@ def is_inner(module: str, filename: str) -> bool:
 def module_name(globals_: dict[str, Any]) -> str:
     """The name by which code is known: that of the module, and for a program that of its file."""
     name = globals_.get("__name__")
-    if name == "__main__":
+    if name in ("__main__", "__mp_main__"):  # the latter in a process that multiprocessing spawns
         spec = globals_.get("__spec__")
         known = getattr(spec, "name", None)
         if isinstance(known, str):

@@ -31,6 +31,8 @@ class Entry(Protocol):
 
     registry: Any
     name: str
+    retired_totals: Any
+    """The totals of its members that are gone; ``None`` where there are none."""
     next_asked: int
     """The member from which on the next reading asks, where it asks some of them only."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
@@ -190,6 +191,6 @@ async def in_flight(request: web.Request, handler: Any) -> web.StreamResponse:
     return answer
 
 
-async def dress(_request: web.Request, answer: web.StreamResponse) -> None:
-    """Give `answer` the headers that all have in common."""
-    answer.headers.update(HEADERS)
+async def dress(_request: web.Request, answer: web.StreamResponse, *, more: Mapping[str, str]) -> None:
+    """Give `answer` the headers that all have in common, and `more`."""
+    answer.headers.update({**HEADERS, **more})

@@ -28,6 +28,7 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
+from bpexporter.server.door import OPEN, Door, Doorkeeper
 from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
@@ -70,10 +71,12 @@ class Exporter:
         registries: tuple[Any, ...] = (),
         limits: Limits = DEFAULT_LIMITS,
         sock: socket.socket | None = None,
+        door: Door = OPEN,
         processes: Callable[[], list[dict[str, Any]]] = list,
         unseen: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
         self.host = host
+        self._door = door
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
@@ -92,7 +95,7 @@ class Exporter:
     @property
     def url(self) -> str:
         """The address of the metrics; with every interface listened on, as seen from this machine."""
-        return url_of(self.host, self.port)
+        return url_of(self.host, self.port, secure=self._door.tls is not None)
 
     @property
     def running(self) -> bool:
@@ -178,7 +181,7 @@ class Exporter:
         runner = web.AppRunner(
             self._app(),
             handle_signals=False,
-            handler_cancellation=True,  # a client that hangs up waits no more
+            handler_cancellation=True,  # who hangs up waits no more
             shutdown_timeout=GRACE_SECONDS,
             **options,
         )
@@ -187,7 +190,7 @@ class Exporter:
         options |= {"loop": loop, "logger": logger, "lingering_time": 1.0, "auto_decompress": False}
         assert runner.server is not None
         make = partial(Connection, runner.server, connections, **options)
-        server = await loop.create_server(make, sock=self._socket, backlog=BACKLOG)
+        server = await loop.create_server(make, sock=self._socket, backlog=BACKLOG, ssl=self._door.tls)
         self._ready.set()
         keeping = loop.create_task(self._page.keep())
         try:
@@ -202,8 +205,9 @@ class Exporter:
 
     def _app(self) -> web.Application:
         answers = self._answers
-        app = web.Application(middlewares=[in_flight])
-        app.on_response_prepare.append(dress)
+        keeper = Doorkeeper(self._door, host=self.host, bound=self._socket.getsockname()[0])
+        app = web.Application(middlewares=[in_flight, keeper.middleware()])
+        app.on_response_prepare.append(partial(dress, more=self._door.headers))
         app.router.add_get("/metrics", answers.metrics)
         app.router.add_get("/healthz", answers.health)
         for path, handler in self._page.routes().items():

@@ -12,6 +12,7 @@ from typing import Any
 from bpexporter.hub.snapshot import Labelled, Snapshot
 from bpexporter.publishing.evidence import Evidence
 from bpexporter.publishing.folder import Folder
+from bpexporter.server.door import OPEN, Door
 from bpexporter.server.exporter import Exporter
 
 POLL_SECONDS, LOOK_SECONDS = 1.0, 0.1
@@ -47,17 +48,27 @@ class Sidecar:
     """A folder, served: polled once a second, until it is stopped or nobody is left."""
 
     def __init__(
-        self, dir: Path, host: str, port: int, *, per_process: bool = False, sock: socket.socket | None = None
+        self,
+        dir: Path,
+        host: str,
+        port: int,
+        *,
+        per_process: bool = False,
+        sock: socket.socket | None = None,
+        door: Door = OPEN,
     ) -> None:
         self.folder = Folder(dir)
         source = PerProcess(self.folder) if per_process else self.folder
-        self.exporter = Exporter(host, port, hub=source, sock=sock, processes=self._processes, unseen=self._unseen)
+        self.exporter = Exporter(
+            host, port, hub=source, sock=sock, door=door, processes=self._processes, unseen=self._unseen
+        )
         self._over = threading.Event()
 
     def serve(
         self, *, alone: float | None = None, leave: Path | None = None, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Serve until `stop`, until no process was alive for `alone` seconds, or until nobody is and `leave` exists."""
+        self.folder.poll()
         self.exporter.launch()
         polled = last = clock()
         try:

@@ -51,8 +51,18 @@ def test_compose_reads_itself():
 
 
 def test_services():
-    """The demo, a second one with long incidents, Prometheus, Alertmanager and Grafana."""
-    assert sorted(SERVICES) == ["alertmanager", "demo", "demo-incident", "grafana", "prometheus"]
+    """Two demos, one behind a sidecar, Prometheus, Alertmanager and Grafana."""
+    ours = ["demo", "demo-incident", "sidecar", "worker"]
+    assert sorted(SERVICES) == sorted(["alertmanager", "grafana", "prometheus", *ours])
+
+
+def test_worker_and_sidecar_share_a_folder():
+    """Both mount one volume in memory, of the user that they run as, and mean the same folder in it."""
+    worker, sidecar = SERVICES["worker"], SERVICES["sidecar"]
+    assert worker["volumes"] == sidecar["volumes"] == ["shared:/shared"]
+    assert worker["environment"]["BPEXPORTER_DIR"] == cli.parser().parse_args(sidecar["command"]).dir
+    assert "USER nobody" in sidecar["build"]["dockerfile_inline"]
+    assert "uid=65534" in yaml.safe_load(COMPOSE.read_text())["volumes"]["shared"]["driver_opts"]["o"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -87,10 +97,11 @@ def test_services_wait_for_each_other():
     """A service waits until those that it asks are healthy."""
     waits = {name: sorted(service.get("depends_on", {})) for name, service in SERVICES.items()}
     assert waits["grafana"] == ["prometheus"]
-    assert waits["prometheus"] == ["alertmanager", "demo", "demo-incident"]
+    assert waits["prometheus"] == ["alertmanager", "demo", "demo-incident", "sidecar"]
+    assert waits["sidecar"] == ["worker"]
 
 
-@pytest.mark.parametrize("name", ["demo", "demo-incident"])
+@pytest.mark.parametrize("name", ["demo", "demo-incident", "worker", "sidecar"])
 def test_the_image_is_built_here(name):
     """The demo's image is made by the compose file from this folder, and its words are words of our command line."""
     service = SERVICES[name]
@@ -103,7 +114,7 @@ def test_the_image_is_built_here(name):
 def test_no_two_services_build_one_image():
     """Compose builds in parallel, and two builds of one tag collide: each service that builds has a tag of its own."""
     built = [service["image"] for service in SERVICES.values() if "build" in service]
-    assert len(built) == len(set(built)) == 2
+    assert len(built) == len(set(built)) == 4
 
 
 def test_grafana_opens_the_overview():

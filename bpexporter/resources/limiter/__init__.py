@@ -1,4 +1,4 @@
-"""Limiters, which hand out a number of permits: semaphores and their kin.
+"""Limiters: semaphores, locks, executors, and queues that hand out what is given back.
 
 May touch: what the kinds have in common.
 """
