@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bpexporter.hub import process as _process
 from bpexporter.hub.hub import Hub, default_hub
 from bpexporter.hub.snapshot import Snapshot
+from bpexporter.resources import kinds as _kinds
 from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
@@ -87,7 +88,15 @@ def _judging() -> Any:
     return Judging()
 
 
+def _adapting(kind: type) -> Any:
+    """The instrument for a class of a library that the program has imported."""
+    from bpexporter.adapters.choosing import fitting
+
+    return fitting(kind)
+
+
 _process.judging = _judging
+_kinds.adapting = _adapting
 
 
 def __dir__() -> list[str]:

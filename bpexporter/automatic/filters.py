@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from bpexporter.automatic.quiet import reason_to_be_quiet
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.naming.places import Place
 from bpexporter.primitives.callables import fitted
@@ -26,7 +27,9 @@ class Settings(NamedTuple):
         """Whether what is made at `place` is to be watched."""
         if any(matches(pattern, place) for pattern in self.deny):
             return False
-        return not self.allow or any(matches(pattern, place) for pattern in self.allow)
+        if self.allow:
+            return any(matches(pattern, place) for pattern in self.allow)
+        return place.adapted or reason_to_be_quiet(place) is None
 
 
 def matches(pattern: str, place: Place) -> bool:

@@ -37,7 +37,7 @@ def families(snapshot: Snapshot) -> Iterator[Family]:
     for metric in METRICS:
         family = empty_family(metric)
         for name, reading in snapshot.kinds[metric.subject].items():
-            value = getattr(reading, metric.field)
+            value = metric.value_of(reading)
             if value is not None:
                 _fill(family, metric, [name] if metric.label else [], value)
         yield family

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import accumulate
 from math import inf, isnan
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from prometheus_client.utils import floatToGoString
@@ -119,12 +120,13 @@ def _braced(labels: list[str]) -> str:
 
 
 def _samples(lines: list[str], metric: Metric, named: list[tuple[str, Any]], choice: _Choice) -> None:
-    field, bounds = metric.field, ()
+    bounds: tuple[float, ...] = ()
+    told = metric.value_of if metric.needs_bound else attrgetter(metric.field)
     template = None if metric.kind == "histogram" else _template(metric, choice, ())
     for number, (name, reading) in enumerate(named, 1):
         if not number % GIVE_WAY:
             time.sleep(0)
-        value = getattr(reading, field)
+        value = told(reading)
         if value is None:
             continue
         if metric.kind == "histogram" and value.bounds is not bounds:  # those of one hub are the same

@@ -36,6 +36,7 @@ NOTHING = {"CACHE", "EXTENDED_ARG", "NOP", "NOT_TAKEN", "PRECALL", "RESUME", "MA
 WAITS = (("RESUME", "YIELD_VALUE"), ("YIELD_VALUE", "SEND"))
 # Entries that a call takes besides its arguments.
 CALLS = {"CALL": 2, "CALL_KW": 3}
+ENTER = "__enter__"  # the function on the stack that begins a ``with``
 LAST = {"RETURN_VALUE", "RAISE_VARARGS", "RERAISE", "JUMP_FORWARD", "RETURN_CONST"}
 
 
@@ -61,6 +62,7 @@ class Walk:
         self.key = ""
         self.names: tuple[str, ...] = ()
         self.lost = False
+        self.entering = False  # the value is about to be awaited, and gives itself
 
     def target(self) -> Target | None:
         """Where the value is put; ``None`` where that cannot be told."""
@@ -288,6 +290,8 @@ class Walk:
             self.names = names.value if isinstance(names, Constant) else ()
         (first, second, *arguments), names = self.call(count + 2), self.names
         self.names = ()
+        if first == ENTER:
+            self.stack[-1] = second
         if VALUE not in arguments:
             return None
         function, bound = (second, NULL) if first == NULL else (first, second)
@@ -312,9 +316,24 @@ class Walk:
 
     def awaited(self, instruction: dis.Instruction) -> None:
         """Something else is awaited on the way, as the end of ``async with`` is."""
-        self.lost |= VALUE in self.pop(2)
-        self.stack.append(UNKNOWN)
+        taken = self.pop(2)
+        self.lost |= VALUE in taken and not self.entering
+        self.stack.append(VALUE if VALUE in taken else UNKNOWN)
+        self.entering = False
         self._jump(instruction.argval)
+
+    def entered(self, instruction: dis.Instruction) -> None:
+        """``with`` or ``async with``: what it gives is taken to be the manager itself, as clients and pools do."""
+        manager = self.pop()[0]
+        self.stack += [UNKNOWN, manager]
+        self.entering = manager is VALUE and "ASYNC" in instruction.opname
+
+    def load_special(self, instruction: dis.Instruction) -> None:
+        """The same from 3.14 on: the methods that begin and end it, each with the manager to which it is bound."""
+        manager = self.pop()[0]
+        enters = "enter" in instruction.argrepr
+        self.stack += [ENTER if enters else UNKNOWN, manager if enters else UNKNOWN]
+        self.entering |= manager is VALUE and "aenter" in instruction.argrepr
 
     def jump(self, instruction: dis.Instruction) -> None:
         """On; at the end of a loop, out of it."""
@@ -353,6 +372,8 @@ HANDLERS: dict[str, Callable[[Walk, dis.Instruction], Target | None]] = {
     "SWAP": Walk.swap,
     "UNPACK_SEQUENCE": Walk.unpack,
     "SEND": Walk.awaited,
+    **dict.fromkeys(("BEFORE_WITH", "BEFORE_ASYNC_WITH"), Walk.entered),
+    "LOAD_SPECIAL": Walk.load_special,
     "KW_NAMES": Walk.keyword_names,
     "RETURN_VALUE": Walk.returned,
     "YIELD_VALUE": Walk.yielded,

@@ -33,6 +33,8 @@ class Place(NamedTuple):
     """What it is called there."""
     modules: tuple[str, ...]
     """The modules whose code took part, that of the call itself first."""
+    adapted: bool = False
+    """Whether it is an object of a library for which there is an adapter, and no inner working of one."""
 
 
 class Step(NamedTuple):
@@ -65,10 +67,13 @@ def forget() -> None:
     instructions_of.cache_clear()
 
 
-def place_of(obj: object, frame: FrameType | None) -> Place | None:
-    """Where `obj` was made by the code of `frame`; ``None`` for inner workings of the standard library and our own."""
+def place_of(obj: object, frame: FrameType | None, *, inside: int | None = None) -> Place | None:
+    """Where `obj` was made by the code of `frame`; ``None`` for inner workings of the standard library and our own.
+
+    `inside` is its index in the tuple that `frame` is given.
+    """
     modules: list[str] = []
-    line, function, inside = "", "", None
+    line, function = "", ""
     for _ in range(MOST_FRAMES):
         if frame is None:
             break
@@ -88,6 +93,14 @@ def place_of(obj: object, frame: FrameType | None) -> Place | None:
             function = step.function
         frame = frame.f_back
     return Place(line, tuple(modules)) if line else None
+
+
+def place_of_executor(executor: object, frame: FrameType | None) -> Place | None:
+    """Where `executor` was made; the one of `to_thread()` and `run_in_executor()` is the default one."""
+    found = place_of(executor, frame)
+    if found is None and frame is not None and module_name(frame.f_globals).partition(".")[0] == "asyncio":
+        return Place("default executor", ("asyncio",))
+    return found
 
 
 def place_of_writer(obj: object, frame: FrameType | None) -> Place | None:

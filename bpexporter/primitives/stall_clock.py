@@ -59,6 +59,12 @@ class StallClock:
         self.waiting[token] = now
         self.begun += 1
 
+    def resume(self, token: object, now: float) -> None:
+        """`token`, which has waited before, goes on to wait: it is no further wait."""
+        if not self.waiting:
+            self.since = now
+        self.waiting[token] = now
+
     def end(self, token: object, now: float) -> float:
         """`token` waits no more; the seconds that it waited, 0 where it did not."""
         waiting = self.waiting

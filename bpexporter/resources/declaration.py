@@ -19,7 +19,8 @@ class Metric:
     there is one. `split` is a further label with the values `parts`; the field is then a tuple in that order. `table`
     are further labels whose values are found as the program runs; the field is then a mapping from tuples of their
     values to numbers. `merge` says how readings of several members, or of several processes, become one. `ages` says
-    that the number, where it is not 0, grows by itself as time passes, also where nobody reads it.
+    that the number, where it is not 0, grows by itself as time passes, also where nobody reads it. `needs_bound` says
+    that it could only be 0 where nothing is bounded, and is left out there.
     """
 
     name: str
@@ -35,6 +36,13 @@ class Metric:
     parts: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     ages: bool = False
+    needs_bound: bool = False
+
+    def value_of(self, reading: Any) -> Any:
+        """What `reading` says; ``None`` where that is not known, or could be nothing but 0."""
+        if self.needs_bound and reading.members == reading.unbounded_members and not reading.blocked_puts:
+            return None
+        return getattr(reading, self.field)
 
     @property
     def labels(self) -> tuple[str, ...]:

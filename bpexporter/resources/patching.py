@@ -92,9 +92,12 @@ class Replaced:
 
     def install(self) -> None:
         """Replace them, once."""
-        self._shield_all()
+        names = NAMES.__get__(self.owner)
+        if names.get(HOOK) is not self.hook:
+            self.shield()
+        originals = self.originals
         for name, function in self.replacements.items():
-            if vars(self.owner)[name] is self.originals[name]:
+            if names[name] is originals[name]:
                 setattr(self.owner, name, function)
 
     def uninstall(self) -> None:
@@ -108,7 +111,8 @@ class Replaced:
             type.__delattr__(kind, ATTRIBUTE)
         self._shielded.clear()
 
-    def _shield_all(self) -> None:
+    def shield(self) -> None:
+        """Shield the classes that there are by now: one may have kept from its base that it was made."""
         for kind in subclasses(self.owner):
             guarded(self._shield, kind)
         if HOOK not in vars(self.owner):

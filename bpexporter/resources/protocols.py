@@ -31,6 +31,8 @@ class Entry(Protocol):
 
     registry: Any
     name: str
+    retired_totals: Any
+    """What its members that are gone have left; ``None`` where there is nothing."""
     next_asked: int
     """The member from which on the next reading asks, where it asks some of them only."""
 

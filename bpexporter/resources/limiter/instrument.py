@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,7 +53,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
         self._add(totals, ledger, now)
         return totals.reading()
 
-    def read_members(self, ledgers: Sequence[LimiterLedger], clock: Callable[[], float]) -> list[LimiterReading]:
+    def read_members(self, ledgers: Sequence[LimiterLedger], clock: Callable[[], float]) -> Iterable[LimiterReading]:
         """One reading of all `ledgers`, added up as they are read."""
         totals = Totals()
         for number, ledger in enumerate(ledgers, 1):

@@ -35,7 +35,7 @@ class LimiterReading(NamedTuple):
     """Tasks that wait for a permit now."""
     longest_block_seconds: float
     """Age in seconds of the oldest acquire that is still blocked."""
-    refused_acquires: tuple[int]
+    refused_acquires: tuple[int] | None
     """Acquires given up: cancelled."""
 
 

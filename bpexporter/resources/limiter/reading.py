@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from bpexporter.primitives.histogram import Durations, HistogramReading
+from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.limiter.ledger import LimiterLedger
 from bpexporter.resources.limiter.metrics import LimiterReading
 
@@ -52,17 +53,28 @@ class Totals:
     def add_counts(self, ledger: LimiterLedger, now: float) -> None:
         """What was counted of a limiter, alive or gone."""
         if ledger.blocked.begun or ledger.blocked.waiting or ledger.blocked.stalled:
-            blocked = ledger.blocked.read(now)
-            self.blocked_acquires += blocked.begun
-            self.waiting += blocked.callers
-            self.caller_seconds += blocked.caller_seconds
-            self.stalled_seconds += blocked.stalled_seconds
-            self.longest = max(self.longest, blocked.longest)
+            self._add_blocked(ledger.blocked, now)
         self.refused += ledger.refused_cancelled
         self._add_waits(ledger, ledger.waits)
 
+    def _add_blocked(self, stall: StallClock, now: float) -> None:
+        seconds, stalled, since, begun, starts = stall.copy()
+        self.blocked_acquires += begun
+        self.caller_seconds += seconds
+        self.stalled_seconds += stalled
+        if starts:
+            ages = [max(0.0, now - start) for start in starts.values()]
+            self.waiting += len(ages)
+            self.caller_seconds += sum(ages)
+            self.stalled_seconds += max(0.0, now - since)
+            self.longest = max(self.longest, *ages)
+
     def _add_waits(self, ledger: LimiterLedger, waits: Durations) -> None:
         self.bounds = waits.bounds
+        if waits.counts is None and not waits.raw and not waits.busy:  # nobody has waited for more than a moment
+            self.brief_acquires += ledger.acquires
+            self.waited_seconds += waits.briefly
+            return
         for _ in range(100):
             waits.settle()
             seconds = waits.total + waits.briefly

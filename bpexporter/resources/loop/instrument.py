@@ -31,7 +31,7 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
         """Tell `begins` of each loop that is about to run, and `ends` of each that is about to close."""
         if self._lives is None:
             self._lives = Lives(begins, ends)
-        self._lives.install()
+            self._lives.install()
 
     def ledger_of(self, loop: Any) -> LoopLedger | None:
         """The ledger of `loop`, ``None`` where it is not watched."""

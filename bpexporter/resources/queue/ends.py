@@ -16,7 +16,7 @@ def end_waits_of_closed_loop(ledger: QueueLedger, queue: Any, now: float, *, ope
     """
     if not (ledger.producers.waiting or ledger.idle.waiting):
         return
-    loop = own(queue, "_loop") if queue is not None else None
+    loop = None if queue is None else queue._loop if ledger.exact else own(queue, "_loop")
     if id(loop) in open_loops:
         ledger.seen_waiting_at = now
         return

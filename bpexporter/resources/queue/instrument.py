@@ -7,6 +7,7 @@ import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from bpexporter.faults import faults
@@ -35,6 +36,7 @@ METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 # From so many members on they are added up without a reading of each.
 MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
+METHODS_OF, FUNCTION = attrgetter(*INNER), attrgetter("__func__")
 ORDERING = ("_put", "_get", "_init")
 # Where a subclass has one of these, what it keeps is not all that its level is made of.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
@@ -42,6 +44,8 @@ HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_
 
 def order_of(kind: type) -> int:
     """In which order a queue of this class gives its items out."""
+    if kind in ORDERS:
+        return ORDERS[kind]
     base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
     if base is None or any(getattr(kind, name) is not getattr(base, name) for name in ORDERING):
         return OTHER
@@ -51,17 +55,22 @@ def order_of(kind: type) -> int:
 def is_exact(queue: Any) -> bool:
     """Whether `queue` has the standard library's behaviour through and through."""
     kind = type(queue)
-    own = (getattr(getattr(queue, name), "__func__", None) is getattr(kind, name, self_less) for name in INNER)
-    return kind in ORDERS and all(own) and type(queue._maxsize) in (int, float, bool)
+    if kind not in ORDERS or type(queue._maxsize) not in (int, float, bool):
+        return False
+    try:
+        return tuple(map(FUNCTION, METHODS_OF(queue))) == METHODS_OF(kind)
+    except AttributeError:  # something else than a method has been put in its place
+        return False
 
 
 # Reading the length of one of these runs no code of the host's.
 CONTAINERS = (deque, list, dict, set)
-self_less = object()  # never a method
 
 
 def is_visible(kind: type) -> bool:
     """Whether the levels of such a queue can be read from any thread without running its own code."""
+    if kind in ORDERS:
+        return True
     classes = BASES.__get__(kind)
     classes = classes[: classes.index(asyncio.Queue)]
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
@@ -69,7 +78,8 @@ def is_visible(kind: type) -> bool:
 
 def first_levels(queue: Any) -> Levels:
     """Levels of a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container, maxsize = own(queue, "_queue"), queue._maxsize
+    container = queue._queue if type(queue) in ORDERS else own(queue, "_queue")
+    maxsize = queue._maxsize
     depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
     limit = as_number(maxsize)
     unlimited = limit is None or not 0 < limit < INFINITY
@@ -124,6 +134,8 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         self, queue: Any, bounds: tuple[float, ...], clock: Callable[[], float], former: QueueLedger | None
     ) -> QueueLedger:
         METHODS.install()
+        if type(queue) not in ORDERS:
+            METHODS.shield()
         levels = first_levels(queue)
         ledger = QueueLedger(
             order=order_of(type(queue)),

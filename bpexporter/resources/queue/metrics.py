@@ -96,30 +96,30 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     _queue(
         "put_wait_seconds", "histogram", "seconds", "put_wait_seconds",
         "How long each item that went in had waited for room; 0 when there was some.",
-        "Producers are held up: the consumers of this queue are too slow.",
+        "Producers are held up: the consumers of this queue are too slow.", needs_bound=True,
     ),
     _queue(
         "blocked_puts_total", "counter", "puts", "blocked_puts", "Puts that had to wait, counted when the wait begins.",
-        "The queue is full more often.",
+        "The queue is full more often.", needs_bound=True,
     ),
     _queue(
         "put_blocked_seconds_total", "counter", "seconds", "put_blocked_seconds",
         "Producer-seconds blocked, those still blocked included.",
-        "Its rate is the mean number of blocked producers.",
+        "Its rate is the mean number of blocked producers.", needs_bound=True,
     ),
     _queue(
         "stalled_seconds_total", "counter", "seconds", "stalled_seconds",
         "Wall seconds with at least one blocked producer, the present stall included.",
-        "Its rate is the share of time in which somebody was held up, as the some line of Linux PSI.",
+        "Its rate is the share of time in which somebody was held up, as the some line of Linux PSI.", needs_bound=True,
     ),
     _queue(
         "blocked_producers", "gauge", "producers", "blocked_producers", "Producers blocked now.",
-        "Held up right now; look downstream for the cause.",
+        "Held up right now; look downstream for the cause.", needs_bound=True,
     ),
     _queue(
         "longest_block_seconds", "gauge", "seconds", "longest_block_seconds",
         "Age of the oldest put that is still blocked; 0 when none is.",
-        "Growing second by second: nothing leaves the queue.", merge="max", ages=True,
+        "Growing second by second: nothing leaves the queue.", merge="max", ages=True, needs_bound=True,
     ),
     _queue(
         "get_wait_seconds", "histogram", "seconds", "get_wait_seconds",
@@ -133,7 +133,8 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     ),
     _queue(
         "idle_consumers", "gauge", "consumers", "idle_consumers", "Consumers waiting for an item now.",
-        "Spare capacity; 0 with a full queue: all consumers are busy or gone.",
+        "Spare capacity; 0 with a full queue: all consumers are busy or gone. Of a queue that hands out what is given "
+        "back, such as connections, they are held up: watch it with pool=True.",
     ),
     _queue("puts_total", "counter", "items", "puts", "Items in.", "Its rate is the arrival rate."),
     _queue("gets_total", "counter", "items", "gets", "Items out.", "Its rate is the throughput; 0 while full: stuck."),

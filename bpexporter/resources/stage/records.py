@@ -11,6 +11,7 @@ from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, WORKING, Link
 
 # A stage has so many crews at most, and a crew's name so many resources; further ones share a crew.
 MOST_CREWS, MOST_LINKS = 16, 8
+MOST_KNOWN = 256
 # A stage whose tasks wait for more kinds of things than this is not told apart any further.
 MOST_AWAITED = 20
 OTHER = "__other__"
@@ -67,22 +68,29 @@ class TaskRecord:
 
     def settle(self, now: float, names: Mapping[Side, Link], present: tuple[Link, float] | None = None) -> None:
         """Let its stage have what is new until `now`; it waits at present for a link since some seconds."""
+        shown, new, waited = self.shown, {}, 0.0
+        for link, total in self._waits(names, present).items():
+            seconds = total - shown.get(link, 0.0)
+            if seconds > 0:
+                new[link], shown[link] = seconds, total
+                waited += seconds
+        lived = now - self.settled if now > self.settled else 0.0
+        self.settled += lived
+        worked = lived - waited - self.owed
+        self.owed, worked = (0.0, worked) if worked > 0 else (-worked, 0.0)
+        self.share = self.share[0] + lived, self.share[1] + worked
+        self.stage.settle(self.links, new, worked)
+
+    def _waits(self, names: Mapping[Side, Link], present: tuple[Link, float] | None) -> dict[Link, float]:
+        """Seconds waited by link, the present wait included."""
         waits: dict[Link, float] = {}
         for side, seconds in self.waits.copy().items():
-            waits[names[side]] = waits.get(names[side], 0.0) + seconds
+            link = names[side]
+            waits[link] = waits[link] + seconds if link in waits else seconds
         if present is not None:
             link, seconds = present
             waits[link] = waits.get(link, 0.0) + seconds
-        lived = max(0.0, now - self.settled)
-        self.settled = max(now, self.settled)
-        new = {link: total - self.shown.get(link, 0.0) for link, total in waits.items()}
-        new = {link: seconds for link, seconds in new.items() if seconds > 0}
-        self.shown.update({link: self.shown.get(link, 0.0) + seconds for link, seconds in new.items()})
-        worked = lived - sum(new.values()) - self.owed
-        self.owed = max(0.0, -worked)
-        worked = max(0.0, worked)
-        self.share = self.share[0] + lived, self.share[1] + worked
-        self.stage.settle(self.links, new, worked)
+        return waits
 
 
 class Totals:
@@ -129,13 +137,14 @@ class Crew(Totals):
 class StageLedger(Totals):
     """What is recorded of one stage."""
 
-    __slots__ = ("awaits", "crews", "links", "looks", "name", "widest")
+    __slots__ = ("awaits", "belongs", "crews", "links", "looks", "name", "widest")
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         self.links: Links = NO_LINKS  # all that its tasks were seen to use
         self.crews: dict[Links, Crew] = {}
+        self.belongs: dict[Links, Crew] = {}  # the crew of those that were seen to use so much of it
         self.widest: tuple[Links, ...] = ()  # the crews that no other crew includes
         self.looks: dict[Link, int] = {}  # operations looked at since the last reading
         self.awaits: dict[str, int] = {}
@@ -159,20 +168,23 @@ class StageLedger(Totals):
 
         What it has not been seen to use yet is known of its colleagues where they all use the same.
         """
-        if links not in self.widest:
-            wider = [one for one in self.widest if links <= one]
-            if len(wider) == 1:
-                links = wider[0]
-            elif not links:
-                return None
-        if links not in self.crews:
-            self._enlist(links)
-        return self.crews.get(links)
+        known = self.belongs.get(links)
+        if known is not None:
+            return known
+        wider = [one for one in self.widest if links <= one]
+        chosen = wider[0] if len(wider) == 1 else links
+        if chosen and chosen not in self.crews:
+            self._enlist(chosen)
+        found = self.crews.get(chosen)
+        if found is not None and len(self.belongs) < MOST_KNOWN:
+            self.belongs[links] = found
+        return found
 
     def _enlist(self, links: Links) -> None:
         if len(self.crews) >= MOST_CREWS:
             return
         self.crews[links] = Crew()
+        self.belongs.clear()
         every = [*self.crews]
         self.widest = tuple(one for one in every if not any(one < other for other in every))
 

@@ -37,6 +37,7 @@ def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: 
         buffer_limit_bytes=limit or 0,
         utilization_ratio=ratio(size, limit),
         peak_utilization_ratio=ratio(max(size, peak_of(ledger, now)), limit),
+        blocked_writers=int(blocked.callers > 0) if drains else None,
         drain_seconds=_drain_seconds(ledger) if drains else None,
         blocked_drains=blocked.begun if drains else None,
         drain_blocked_seconds=blocked.caller_seconds if drains else None,
@@ -58,7 +59,7 @@ def reading_at(level: Level) -> StreamReading:
     size, limit = level.size, level.limit
     return StreamReading(
         int(level.is_open), int(level.is_over), size, limit or 0, ratio(size, limit), ratio(size, limit),
-        None, None, None, None, None, 0.0, None, None, None, None, None, None, 0,
+        None, None, None, None, None, None, 0.0, None, None, None, None, None, None, 0,
     )  # fmt: skip
 
 

@@ -414,7 +414,7 @@ def test_a_writer_that_never_drains(loop, kind, hub, clock):
 
 def test_kernel_is_asked_of_some(hub, monkeypatch):
     """The kernel is asked of a fixed number of writers in each reading, which says how many; in turn it is all."""
-    monkeypatch.setattr("bpexporter.resources.stream.instrument.ASKED", 2)
+    monkeypatch.setattr("bpexporter.resources.stream.members.ASKED", 2)
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:

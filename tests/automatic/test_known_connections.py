@@ -79,7 +79,7 @@ async def flooding(kind: str, tmp_path):
         server = await loop.create_server(Flood, sock=listening(), ssl=ours if kind == "tls" else None)
         where = server.sockets[0].getsockname()[1]
     try:
-        yield server, theirs if kind == "tls" else None, f"test_connections.Flood:{where}"
+        yield server, theirs if kind == "tls" else None, f"test_known_connections.Flood:{where}"
     finally:
         server.close()
 
@@ -130,7 +130,7 @@ def test_clients_are_known_by_their_protocol(loop, hub):
         with listening() as sock:
             sock.listen()
             made = [await running.create_connection(Quiet, *sock.getsockname()) for _ in range(3)]
-            name = "test_connections.Quiet"
+            name = "test_known_connections.Quiet"
             assert stream(hub, name).open_writers == 3
             assert stream(hub, name).paused_seconds == 0
             made[0][0].write(b"." * 16 * MB)
@@ -195,9 +195,9 @@ def test_a_connection_that_is_handed_over(loop, hub):
                 hub.snapshot()  # of uvloop's transports a new protocol is found at a reading
             transport.write(b"." * 16 * MB)
             assert other.paused
-            assert stream(hub, "test_connections.Quiet").paused_writers == 1
+            assert stream(hub, "test_known_connections.Quiet").paused_writers == 1
             transport.abort()
-            await until(lambda: not stream(hub, "test_connections.Quiet").open_writers, "gone")
+            await until(lambda: not stream(hub, "test_known_connections.Quiet").open_writers, "gone")
 
     run(loop, main)
 
@@ -234,7 +234,7 @@ def test_filters(hub):
         with listening() as sock:
             sock.listen()
             made = [await running.create_connection(kind, *sock.getsockname()) for kind in (Quiet, Flood)]
-            assert list(streams(hub)) == ["TEST_CONNECTIONS.FLOOD"]
+            assert list(streams(hub)) == ["TEST_KNOWN_CONNECTIONS.FLOOD"]
             for transport, _ in made:
                 transport.abort()
             await turns()
@@ -256,7 +256,7 @@ def test_everything_is_put_back(hub):
             hooked = Flood.connection_made
             bpexporter.uninstall()
             assert Flood.connection_made is not hooked
-            assert stream(hub, "test_connections.Flood").open_writers == 0
+            assert stream(hub, "test_known_connections.Flood").open_writers == 0
             transport.abort()
             await turns()
 

@@ -1,0 +1,106 @@
+"""The adapters that fit what is installed, and the instruments of their sorts."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from bpexporter.adapters.installed import version_of
+from bpexporter.adapters.known import modules, modules_of, targets
+from bpexporter.adapters.shape import Adapter, Sort
+from bpexporter.faults import faults
+from bpexporter.resources import kinds
+
+_instruments: dict[tuple[str, str], Any] = {}
+_said: set[str] = set()
+
+
+@cache
+def adapter_for(module: str) -> Adapter | None:
+    """The adapter for classes of `module`; ``None`` where there is none, or none for the version that is installed."""
+    where, _, name = targets()[module].partition(":")
+    try:
+        adapter = getattr(import_module(where), name)
+    except Exception as error:
+        faults.swallow(error, f"loading the adapter for {module}")
+        return None
+    if not isinstance(adapter, Adapter):
+        faults.warn("bpexporter: the adapter for %s is no Adapter but %r", module, type(adapter))
+        return None
+    return adapter if is_tried(adapter) else None
+
+
+def is_tried(adapter: Adapter) -> bool:
+    """Whether the version that is installed is one for which `adapter` is made; else it is said, once."""
+    version = installed_version(adapter)
+    first, last = map(numbers, adapter.tried)
+    if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
+        return True
+    if adapter.library not in _said:
+        _said.add(adapter.library)
+        faults.warn(
+            "bpexporter: %s %s was never tried (%s to %s were): what it holds is not watched",
+            adapter.library, version or "of no known version", *adapter.tried,
+        )  # fmt: skip
+    return False
+
+
+def installed_version(adapter: Adapter) -> str:
+    """The version that is installed; empty where nobody says it."""
+    top = sys.modules.get(adapter.sorts[0].module.partition(".")[0])
+    return version_of(adapter.library) or str(getattr(top, "__version__", ""))
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The numbers at the beginning of a version."""
+    found = []
+    for part in version.split("."):
+        digits = part[: len(part) - len(part.lstrip("0123456789"))]
+        if not digits:
+            break
+        found.append(int(digits))
+    return tuple(found)
+
+
+def inner_workings(package: str) -> dict[str, str]:
+    """By module of `package` and below: why its own queues and semaphores are left out where its adapter is heeded."""
+    adapters = [adapter_for(module) for module in modules_of(package) if module in sys.modules]
+    return {module: reason for adapter in adapters if adapter for module, reason in adapter.inner.items()}
+
+
+# Instruments ---------------------------------------------------------------------------------------------
+
+
+def sorts_of(module: str) -> tuple[Sort, ...]:
+    """The sorts whose classes `module` defines."""
+    adapter = adapter_for(module)
+    return () if adapter is None else tuple(sort for sort in adapter.sorts if sort.module == module)
+
+
+def instrument_of(sort: Sort) -> Any:
+    """The instrument of a sort, one for the whole process."""
+    key = sort.module, sort.name
+    if key not in _instruments:
+        made = import_module(sort.instrument).Instrument(sort)
+        _instruments[key] = made
+        kinds.join(made)
+    return _instruments[key]
+
+
+def classes_of(sort: Sort) -> tuple[type, ...]:
+    """The classes of a sort, as far as the program has loaded them."""
+    module = sys.modules.get(sort.module)
+    found = (getattr(module, name, None) for name in (sort.name, *sort.others))
+    return tuple(kind for kind in found if isinstance(kind, type))
+
+
+def fitting(kind: type) -> Any:
+    """The instrument for objects of this class, of a library that the program has imported; ``None``: there is none."""
+    for module in modules():
+        if module in sys.modules:
+            for sort in sorts_of(module):
+                if issubclass(kind, classes_of(sort)):
+                    return instrument_of(sort)
+    return None

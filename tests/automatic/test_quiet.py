@@ -1,0 +1,54 @@
+"""What libraries make for their own start-up, or one for each connection, is left out unless it is allowed."""
+
+import asyncio
+
+import pytest
+
+import bpexporter
+from bpexporter.automatic.filters import settings
+from bpexporter.automatic.quiet import QUIET, reason_to_be_quiet
+from bpexporter.naming.places import Place
+
+
+@pytest.mark.parametrize("module", QUIET)
+def test_the_list_is_heeded(module):
+    """What a module of the list makes is left out, with a reason, and so is what a module below it does."""
+    place = Place("some.queue", (module,))
+    assert reason_to_be_quiet(place) == reason_to_be_quiet(Place("x", (f"{module}.below",))) == QUIET[module]
+    assert not settings(None, None, None, None).wants(place)
+
+
+def test_what_is_allowed_is_seen():
+    """`allow` overrides the list."""
+    place = Place("LifespanOn.receive_queue", ("uvicorn.lifespan.on",))
+    assert settings(None, "uvicorn", None, None).wants(place)
+    assert settings(None, "*receive_queue", None, None).wants(place)
+    assert not settings(None, "app", None, None).wants(place)
+
+
+@pytest.mark.parametrize("module", ["app.main", "uvicorn", "uvicorn.lifespans", "starlette.middleware"])
+def test_others_are_seen(module):
+    """What is not on the list is seen, be its module called similarly."""
+    assert reason_to_be_quiet(Place("queue", (module,))) is None
+    assert settings(None, None, None, None).wants(Place("queue", (module,)))
+
+
+async def test_an_unbounded_queue_has_no_series_that_can_only_be_0():
+    """Nobody waits to put into a queue without a bound: it says nothing of such waits; a bounded one says it is 0."""
+    from bpexporter.export.text import render
+
+    hub = bpexporter.Hub()
+    unbounded, bounded = asyncio.Queue(), asyncio.Queue(1)
+    bpexporter.watch(unbounded, "unbounded", hub=hub)
+    bpexporter.watch(bounded, "bounded", hub=hub)
+    unbounded.put_nowait(1)
+    lines = render(hub).decode().splitlines()
+    told = {
+        name: {line.split("{")[0] for line in lines if f'queue="{name}"' in line} for name in ("unbounded", "bounded")
+    }
+    assert {name.removeprefix("backpressure_queue_") for name in told["bounded"] - told["unbounded"]} == {
+        "capacity_items", "utilization_ratio", "peak_utilization_ratio", "blocked_producers", "blocked_puts_total",
+        "longest_block_seconds", "put_blocked_seconds_total", "stalled_seconds_total",
+        "put_wait_seconds_bucket", "put_wait_seconds_count", "put_wait_seconds_sum",
+    }  # fmt: skip
+    bpexporter.unwatch(unbounded), bpexporter.unwatch(bounded)
