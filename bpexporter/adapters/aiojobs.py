@@ -23,7 +23,7 @@ def has_to_wait(scheduler: Any, *_others: Any, **_more: Any) -> bool:
 
 ADAPTER = Adapter(
     library="aiojobs",
-    tried=("1.2.0", "1.4"),
+    tried=("1.3.0", "1.4"),
     sorts=(
         Limiter(
             module="aiojobs._scheduler",

@@ -73,11 +73,12 @@ def none_free_later(semaphore: Any, *_others: Any, **_more: Any) -> bool:
 
 ADAPTER = Adapter(
     library="anyio",
-    tried=("4.4.0", "4.16"),
+    tried=("4.9.0", "4.16"),
     sorts=(
         Sort(
             module="anyio.streams.memory",
             name="_MemoryObjectStreamState",
+            former=("MemoryObjectStreamState",),
             others=("MemoryObjectSendStream", "MemoryObjectReceiveStream"),
             behind=lambda stream: getattr(stream, "_state", stream),
             inside=0,

@@ -18,9 +18,7 @@ from bpexporter.resources.limiter.reading import Level
 
 def part_of(sort: Sort, obj: Any) -> Any:
     """What stands behind `obj`, which may be that already."""
-    module = sys.modules[sort.module]
-    kinds = tuple(getattr(module, name) for name in (sort.name, *sort.others))
-    return sort.behind(obj) if issubclass(type(obj), kinds) else obj
+    return sort.behind(obj) if issubclass(type(obj), sort.classes()) else obj
 
 
 class Instrument(LimiterInstrument):

@@ -113,7 +113,11 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 def count_put(ledger: QueueLedger, item: object, depth: int, maxsize: Any) -> None:
     """A put has left so many items."""
     ledger.puts += 1
-    if not ledger.band_floor < depth <= ledger.fast_put_max or maxsize is not ledger.capacity:
+    if ledger.band_floor < depth <= ledger.fast_put_max and maxsize is ledger.capacity:
+        return
+    if depth - 1 == ledger.fast_put_max and depth > ledger.band_floor and maxsize is ledger.capacity:
+        ledger.rise(depth - 1)
+    else:
         ledger.note_put(item, depth, maxsize)
 
 

@@ -20,7 +20,7 @@ def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
 
 ADAPTER = Adapter(
     library="redis",
-    tried=("5.0.1", "8.1"),
+    tried=("5.0.8", "8.1"),
     sorts=(
         Limiter(
             module="redis.asyncio.connection",

@@ -6,6 +6,7 @@ It is loaded when the program has imported the library, and heeded where the ver
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,8 @@ class Sort:
     """The module that defines it."""
     name: str
     """Its name there."""
+    former: tuple[str, ...] = ()
+    """Names that it has in other versions."""
     made: str = "__init__"
     """The method after which an object is whole."""
     behind: Callable[[Any], Any] = itself
@@ -77,6 +80,12 @@ class Sort:
     """The module whose class `Instrument`, made with the sort, watches it."""
     functions: Mapping[str, str] = field(default_factory=dict)
     """By the function of the library that makes it: its name; empty where it is a part of another and left out."""
+
+    def classes(self) -> tuple[type, ...]:
+        """The classes, the one that is made first, as far as the program has loaded them and this version has them."""
+        module = sys.modules.get(self.module)
+        found = (getattr(module, name, None) for name in (self.name, *self.former, *self.others))
+        return tuple(kind for kind in found if isinstance(kind, type))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

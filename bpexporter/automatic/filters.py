@@ -29,12 +29,13 @@ class Settings(NamedTuple):
             return False
         if self.allow:
             return any(matches(pattern, place) for pattern in self.allow)
-        return place.adapted or reason_to_be_quiet(place) is None
+        return reason_to_be_quiet(place) is None
 
 
 def matches(pattern: str, place: Place) -> bool:
     """Whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
-    return fnmatchcase(place.name, pattern) or any(
+    names = place.name, place.name.partition(":")[2]  # Crawler.todo of app.main:Crawler.todo
+    return any(fnmatchcase(name, pattern) for name in names) or any(
         fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules
     )
 

@@ -50,7 +50,8 @@ def _hook(made: Made, module: ModuleType) -> None:
     name = module.__name__
     _replaced.setdefault(name, Replacements())
     for sort in sorts_of(name):
-        _replaced[name].replace(getattr(module, sort.name), sort.made, partial(_making, sort, made))
+        for kind in sort.classes()[:1]:  # none, where this version has no such class
+            _replaced[name].replace(kind, sort.made, partial(_making, sort, made))
 
 
 def _making(sort: Any, made: Made, original: Any) -> Any:

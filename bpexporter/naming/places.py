@@ -1,6 +1,6 @@
 """Where an object was made, and what it is called there.
 
-The name is that of the attribute or variable to which the object is assigned, and where: ``Crawler.todo``,
+The name is that of the attribute or variable to which the object is assigned, and where: ``app.main:Crawler.todo``,
 ``app.main:jobs``; else module and line. It depends on the place in the code alone, so it is the same in each run
 and one for all objects that are made there. What was found out is kept for each place, which makes a further
 object cheap.
@@ -88,7 +88,7 @@ def place_of(obj: object, frame: FrameType | None, *, inside: int | None = None)
                 return Place(step.name, tuple(modules))
             if not step.returned:
                 if step.module == "functools" and step.name:  # a cached property is called what it computes
-                    line = function
+                    line = f"{modules[-2]}:{function}"
                 break
             function = step.function
         frame = frame.f_back
@@ -204,12 +204,12 @@ def name_of(target: Target, code: CodeType, module: str, first: Any) -> str:
         return f"{module}:{target.text}"
     if target.how == "name":
         is_class = not code.co_flags & CO_NEWLOCALS and code.co_name != "<module>"
-        return (f"{function}.{target.text}" if is_class else f"{join(module, function)}:{target.text}") + key
+        return (f"{module}:{function}.{target.text}" if is_class else f"{join(module, function)}:{target.text}") + key
     head, *rest = target.owner.split(".")
     owner = owner_of(head, code, first)
     attribute = unmangled(target.text, owner)
     if owner:
-        return join(owner, *rest, attribute) + key
+        return f"{module}:{join(owner, *rest, attribute)}{key}"
     return f"{join(module, function)}:{join(target.owner.replace(UNKNOWN, '').strip('.'), attribute)}{key}"
 
 

@@ -8,6 +8,7 @@ reads; the thread that puts and gets never touches it.
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -47,24 +48,45 @@ class Sighting(NamedTuple):
 class Sightings:
     """Items of a queue that were seen waiting, the oldest first."""
 
-    __slots__ = ("looked", "seen", "stacked")
+    __slots__ = ("looked", "seen", "stacked", "trusted_from")
 
     def __init__(self, *, stacked: bool) -> None:
         self.stacked = stacked  # last in, first out
         self.seen: tuple[Sighting, ...] = ()
         self.looked = View((), 0, 0, 0)
+        self.trusted_from = -math.inf  # before, something gave way to another in its place
 
-    def look(self, view: View, now: float, *, since: float) -> float:
-        """Since when the oldest waits that is known; `since` is what is known otherwise of the first in."""
+    def copy(self) -> Sightings:
+        """The same, to look on with."""
+        other = Sightings(stacked=self.stacked)
+        other.seen, other.looked, other.trusted_from = self.seen, self.looked, self.trusted_from
+        return other
+
+    def look(self, view: View, now: float, *, since: float, empty_at: float) -> float:
+        """Since when the oldest waits that is known.
+
+        `since` is what is known otherwise of the first in; nothing has been there since before `empty_at`.
+        """
+        self.seen = tuple([sighting for sighting in self.seen if sighting.since >= empty_at])
         before, self.looked = self.looked, view._replace(container=())
         shift = view.unaccounted - before.unaccounted
         kept = [] if shift and view.depth <= view.puts - before.puts else self._kept(view, shift)
+        if not shift and any(self._is_replaced(sighting, view) for sighting in self.seen):
+            self.trusted_from = now
         if self.looked != before or not kept:
-            kept += self._new(view, now, since)
+            kept += self._new(view, now, max(since, self.trusted_from))
         oldest = {one.number: one for one in sorted(kept, key=SINCE, reverse=True)}  # of each place the oldest stays
         kept = sorted(oldest.values(), key=SINCE)
         self.seen = tuple(kept if len(kept) <= MOST_SEEN else kept[::2])
         return min((sighting.since for sighting in self.seen), default=now)
+
+    def renumbered(self, puts: int, depth: Any, elapsed: float) -> Sightings:
+        """The same for who counts from zero with the present `depth` items, by a clock that is `elapsed` ahead."""
+        others = Sightings(stacked=self.stacked)
+        back = 0 if self.stacked else puts
+        others.seen = tuple(one._replace(number=one.number - back, since=one.since + elapsed) for one in self.seen)
+        others.looked = View((), depth, 0, -depth)
+        return others
 
     def _kept(self, view: View, shift: int) -> list[Sighting]:
         """Those seen before that are there still: where they must be, or where other ways can have moved them to."""
@@ -76,6 +98,11 @@ class Sightings:
         numbers = [number for number in {sighting.number, moved} if self._is_at(number, view, sighting)]
         # At both places lies what looks the same: who knows which of the two this was.
         return sighting._replace(number=numbers[0]) if len(numbers) == 1 else None
+
+    def _is_replaced(self, sighting: Sighting, view: View) -> bool:
+        index = self._index(sighting.number, view)
+        in_place = 0 <= index < view.depth and (not self.stacked or sighting.number == 1)
+        return in_place and not is_at(view.container, index, sighting)
 
     def _is_at(self, number: int, view: View, sighting: Sighting) -> bool:
         index = self._index(number, view)

@@ -7,6 +7,7 @@ item seen waiting whose put was not timed: it bounds an age and is no sample.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -113,11 +114,12 @@ class Start(NamedTuple):
 class ByIdentity:
     """Any other order: an item is known again by its identity, where it is seen in the queue's container."""
 
-    __slots__ = ("puts", "starts")
+    __slots__ = ("puts", "starts", "trusted_from")
 
     def __init__(self) -> None:
         self.starts: dict[int, Start] = {}
         self.puts = 0  # of the queue, when the container was last looked at
+        self.trusted_from = -math.inf  # before, something gave way to another in its place
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
@@ -165,6 +167,11 @@ class ByIdentity:
         """Under which depth the next one is out."""
         return 0
 
+    def know(self, other: ByIdentity, elapsed: float) -> None:
+        """What `other` knows is known here too, by a clock that is `elapsed` ahead; it is no sample any more."""
+        for key, start in other.starts.copy().items():
+            self.starts[key] = start._replace(since=start.since + elapsed, known=True)
+
     def doubt(self, depth: int, puts: int) -> None:
         """Items came or went by other ways: where as many went in since the last look, none need be there any more."""
         if depth <= puts - self.puts:
@@ -179,19 +186,19 @@ class ByIdentity:
         if len(container) > SEARCHED:
             return min((start.since for start in self.starts.copy().values()), default=now)
         present = identities(container)
-        found = [self._found(key, start, container, present) for key, start in self.starts.copy().items()]
+        found = [self._found(key, start, container, present, now) for key, start in self.starts.copy().items()]
         if type(container) in INDEXED and present:
             for index in {0, len(present) // 2, len(present) - 1}:
                 self._see(present[index], container, index, now)
         self.puts = puts
         return min((since for since in found if since is not None), default=now)
 
-    def _found(self, key: int, start: Start, container: Any, present: list[int]) -> float | None:
+    def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
         """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
-        if start.known:
-            self.starts.pop(key, None)
+        if start.known and self.starts.pop(key, None) is not None:
+            self.trusted_from = now
         return None
 
     def _is_at(self, index: int, start: Start, container: Any) -> bool:

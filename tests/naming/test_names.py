@@ -75,8 +75,8 @@ IN_A_MODULE = {
     "jobs = None if not __name__ else Queue()": "app:jobs",
     "if (jobs := Queue()).empty(): pass": "app:jobs",
     "jobs = functools.partial(Queue, 3)()": "app:jobs",
-    "class Jobs:\n    todo = Queue()": "Jobs.todo",
-    "class Jobs:\n    class Inner:\n        todo = Queue()": "Jobs.Inner.todo",
+    "class Jobs:\n    todo = Queue()": "app:Jobs.todo",
+    "class Jobs:\n    class Inner:\n        todo = Queue()": "app:Jobs.Inner.todo",
     "class Mine(Queue): pass\njobs = Mine(3)": "app:jobs",
     "class Mine(Queue):\n    def __init__(self): super().__init__(3)\njobs = Mine()": "app:jobs",
     "def make(): return Queue()\njobs = make()": "app:jobs",
@@ -120,20 +120,20 @@ def test_a_pair_that_a_factory_returns(hub):
 
 
 IN_A_CLASS = {
-    "self.todo = Queue()": "Crawler.todo",
-    "self.todo: Queue[int] = Queue()": "Crawler.todo",
-    "self.__todo = Queue()": "Crawler.__todo",
-    "self.todo = given or Queue()": "Crawler.todo",
-    "self.todo = given if given is not None else Queue()": "Crawler.todo",
-    "self.todo = asyncio.LifoQueue(maxsize=given or 3)": "Crawler.todo",
-    "self.todo, self.size = Queue(), 3": "Crawler.todo",
-    "self.queues = {}; self.queues[given] = Queue()": "Crawler.queues",
-    "self.queues = []; self.queues.append(Queue())": "Crawler.queues",
-    "self.queues = [Queue() for _ in range(2)]": "Crawler.queues",
-    "self.state = type(self); self.state.todo = Queue()": "Crawler.state.todo",
-    "setattr(self, 'todo', Queue())": "Crawler.todo",
+    "self.todo = Queue()": "app:Crawler.todo",
+    "self.todo: Queue[int] = Queue()": "app:Crawler.todo",
+    "self.__todo = Queue()": "app:Crawler.__todo",
+    "self.todo = given or Queue()": "app:Crawler.todo",
+    "self.todo = given if given is not None else Queue()": "app:Crawler.todo",
+    "self.todo = asyncio.LifoQueue(maxsize=given or 3)": "app:Crawler.todo",
+    "self.todo, self.size = Queue(), 3": "app:Crawler.todo",
+    "self.queues = {}; self.queues[given] = Queue()": "app:Crawler.queues",
+    "self.queues = []; self.queues.append(Queue())": "app:Crawler.queues",
+    "self.queues = [Queue() for _ in range(2)]": "app:Crawler.queues",
+    "self.state = type(self); self.state.todo = Queue()": "app:Crawler.state.todo",
+    "setattr(self, 'todo', Queue())": "app:Crawler.todo",
     "todo = Queue(); self.todo = todo": "app.Crawler.__init__:todo",
-    "(lambda: setattr(self, 'todo', Queue()))()": "Crawler.todo",
+    "(lambda: setattr(self, 'todo', Queue()))()": "app:Crawler.todo",
 }
 
 
@@ -158,7 +158,7 @@ def test_fields_of_a_dataclass(hub):
             inbox: Queue = dataclasses.field(default_factory=Queue)
         Stage(), Stage(), Last()
     """
-    assert made_by(source, hub) == ["Stage.inbox", "Stage.outbox", "Last.inbox"]
+    assert made_by(source, hub) == ["app:Stage.inbox", "app:Stage.outbox", "app:Last.inbox"]
 
 
 def test_a_cached_property(hub):
@@ -170,7 +170,7 @@ def test_a_cached_property(hub):
                 return Queue()
         it = Crawler().todo
     """
-    assert made_by(source, hub) == ["Crawler.todo"]
+    assert made_by(source, hub) == ["app:Crawler.todo"]
 
 
 def test_what_a_coroutine_assigns(hub):
@@ -220,7 +220,7 @@ def test_limiters(hub):
                 self.slots = asyncio.BoundedSemaphore(3)
         pool = Pool()
     """
-    assert made_by(source, hub) == ["app:limit", "Pool.slots"]
+    assert made_by(source, hub) == ["app:limit", "app:Pool.slots"]
 
 
 def test_streams(hub):
@@ -250,7 +250,7 @@ def test_streams(hub):
                 await Client().connect(port) if handler is echo else await once(port)
                 server.close()
     """
-    expected = {"Client.writer", "app.echo:back", "app.once:_", "app.Server.handle:out"}
+    expected = {"app:Client.writer", "app.echo:back", "app.once:_", "app.Server.handle:out"}
     assert set(made_by(source, hub)) == expected
 
 
@@ -298,7 +298,7 @@ def test_streams_of_child_processes(hub):
             child = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
             assert await child.communicate(b"there") == (b"there", None)
     """
-    assert made_by(source, hub) == ["SubprocessStreamProtocol.stdin"]
+    assert made_by(source, hub) == ["asyncio.subprocess:SubprocessStreamProtocol.stdin"]
 
 
 def test_the_name_of_a_program(hub):

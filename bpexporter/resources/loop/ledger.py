@@ -101,12 +101,22 @@ class LoopLedger(MemberLedger):
             self.busy.sample(now)
             held_up = self.attend is not None and self.attend()
             self._pace(lag or 0.0, held_up=held_up)
-            self.due = now + self.interval
-            timer = Timer(self.beat)
-            self.timer = weakref.ref(timer, self._dropped)
-            loop.call_later(self.interval, timer, context=Context())
+            self._set_timer(loop, now)
         except Exception as error:
             faults.swallow(error, "a loop")
+
+    def begin_with_run(self, loop: Any) -> None:
+        """Set the timer of `loop`, which is about to run on this thread, and whose first turn begins the timing."""
+        self.timing = timing_of(loop, self.busy, self.clock)
+        if self.timing is not None:
+            self.timing.await_run()
+        self._set_timer(loop, self.clock())
+
+    def _set_timer(self, loop: Any, now: float) -> None:
+        self.due = now + self.interval
+        timer = Timer(self.beat)
+        self.timer = weakref.ref(timer, self._dropped)
+        loop.call_later(self.interval, timer, context=Context())
 
     def _dropped(self, _timer: object) -> None:
         """The loop has dropped its timer: it is closed, or gone."""

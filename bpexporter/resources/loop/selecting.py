@@ -74,9 +74,10 @@ class SelectorTiming:
 
     def _ended(self, run: Any) -> None:
         if run is self.run:
-            guarded(self._await_next_run)
+            guarded(self.await_run)
 
-    def _await_next_run(self) -> None:
+    def await_run(self) -> None:
+        """Begin with the first turn of the next run."""
         self.end()
         selector = self.selector()
         if selector is not None:

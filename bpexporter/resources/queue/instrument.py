@@ -16,6 +16,7 @@ from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
+from bpexporter.resources.queue.ages import carry_over
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.levels import OTHER, Levels
@@ -84,7 +85,8 @@ def first_levels(queue: Any) -> Levels:
     limit = as_number(maxsize)
     unlimited = limit is None or not 0 < limit < INFINITY
     capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
-    return Levels(depth, maxsize, capacity, None, None)
+    lies_open = type(container) in CONTAINERS and is_visible(type(queue))
+    return Levels(depth, maxsize, capacity, None, container if lies_open else None)
 
 
 def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
@@ -148,6 +150,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         ledger.bounds_itself = levels.capacity is None
         if former is not None:
             ledger.go_on_from(former, clock())
+            carry_over(former, ledger, levels)
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger

@@ -182,7 +182,7 @@ class QueueLedger(WaitLedger):
     def nonempty(self) -> float | None:
         """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
         puts, since = self.nonempty_puts, self.nonempty_since
-        is_in = self.order == LIFO or self.gets == puts - 1 - self.unaccounted_items
+        is_in = self.order == LIFO or self.gets < puts - self.unaccounted_items
         return since if puts != UNKNOWN and is_in else None
 
     def _renew_if_due(self, depth: int, now: float) -> None:
@@ -235,6 +235,12 @@ class QueueLedger(WaitLedger):
         if seen > 0:
             self.tracers.add(None, self.gets, seen, now, known=True)
             self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
+
+    def note_dropped(self) -> None:
+        """A put left as many items as it found: the queue has dropped it as a duplicate, or its oldest for it."""
+        self.unaccounted_items += 1
+        if isinstance(self.tracers, ByIdentity):
+            self.tracers.puts += 1  # of those that may have taken the place of others
 
     def marked(self, item: object, depth: int) -> None:
         """`item` came out, which was told by its identity."""

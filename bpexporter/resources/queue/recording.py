@@ -35,6 +35,8 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     ledger.puts += 1
     if waited is not None:
         ledger.landed_put(waited)
+    if depth == before:
+        ledger.note_dropped()
     if depth > before and not ledger.band_floor <= depth <= ledger.fast_put_max:
         ledger.note_put(item, depth, self._maxsize, kept_as=kept_as(self, item) if ledger.wants_tracer else None)
     elif depth < ledger.band_floor:

@@ -56,6 +56,10 @@ class Settling:
         `callers`: by link, what all callers together have waited.
         The tasks of `loops`, and of those in which a task was looked at, are walked once a second at most.
         """
+        with self.table.settling:
+            return self._read(present, callers, loops)
+
+    def _read(self, present: Present, callers: Mapping[Link, Callers], loops: Iterable[Any]) -> dict[str, StageReading]:
         now = self.table.clock()
         walks = now - self.table.walked >= WALK_SECONDS
         if walks:
@@ -117,9 +121,7 @@ class Settling:
                 if not waits and left.get(record.stage.name):
                     left[record.stage.name] -= 1
                     self._look_at_work(record, task)
-        while self.table.ended:
-            record = self.table.ended.popleft()
-            record.settle(record.last, self.table.links)
+        self.table.settle_ended()
 
     def _look_at_work(self, record: TaskRecord, task: Any) -> None:
         what = awaited_by(task)

@@ -118,8 +118,8 @@ class Group(MemberLedger):
         level = look(transport)
         if level is None:
             return None
-        if transport.get_protocol() is not None:
-            connection.moved(protocols_of(transport)[-1])
+        if level.protocol is not None:
+            connection.moved(level.protocol)
         if level.is_over and level.is_open:
             connection.paused()
         return reading_at(level)

@@ -102,15 +102,14 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         if id(protocol) in ledger.protocols:
             return
         connections.drop(protocol)  # what is recorded need not be known to be there besides
-        pauses.follow(protocol, ledger)
-        ledger.protocols += (id(protocol),)
+        ledger.protocols += (pauses.follow(protocol, ledger),)
 
     def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
         """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
         protocol = protocols_of(transport)[-1]
-        ledger.protocol = id(protocol)
         if pauses.can_be_followed(protocol):
             self._follow(ledger, protocol)
+        ledger.protocol = next((key for key in ledger.protocols if key == id(protocol)), id(protocol))
 
     def _place(self, ledger: StreamLedger, transport: Any) -> None:
         """Let writes to `transport`, the one that the application knows, find the ledger."""

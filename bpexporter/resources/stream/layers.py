@@ -36,6 +36,8 @@ class Level(NamedTuple):
     """A layer holds more than that: TLS may be a little under its mark, and the transport below it a little over."""
     is_open: bool
     """No layer is closing."""
+    protocol: Any = None
+    """The protocol of the highest layer, where it was looked for."""
 
 
 def transport_of(obj: Any) -> Any:
@@ -125,7 +127,7 @@ def _look(transport: Any, above: Any) -> Level:
     size, limit, protocol = transport.get_write_buffer_size(), _mark(transport), transport.get_protocol()
     if isinstance(protocol, SSLProtocol) or above is not None:
         return _look_through(transport, protocol, above)
-    return Level(size, limit, size > limit, not transport.is_closing())
+    return Level(size, limit, size > limit, not transport.is_closing(), protocol)
 
 
 def _look_through(transport: Any, protocol: Any, above: Any) -> Level:
@@ -141,7 +143,7 @@ def _look_through(transport: Any, protocol: Any, above: Any) -> Level:
         sizes.append(above.get_write_buffer_size())
         limit = _mark(above)
         is_open = is_open and not above.is_closing()
-    return Level(sum(sizes), limit, max(sizes) > limit, is_open)
+    return Level(sum(sizes), limit, max(sizes) > limit, is_open, protocol)
 
 
 def _mark(transport: Any) -> int:

@@ -10,7 +10,7 @@ from bpexporter.faults import faults
 from bpexporter.resources.stream import transports
 from bpexporter.resources.stream.connections import Group
 from bpexporter.resources.stream.kernel import asked
-from bpexporter.resources.stream.layers import Level, look, protocols_of, socket_of, transport_at
+from bpexporter.resources.stream.layers import Level, look, socket_of, transport_at
 from bpexporter.resources.stream.ledger import StreamLedger
 from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.resources.stream.reading import reading_of
@@ -19,7 +19,7 @@ from bpexporter.resources.stream.reading import reading_of
 # next.
 ASKED = 1_000
 # After so many connections a reading gives way to other threads.
-GIVE_WAY = 200
+GIVE_WAY = 100
 
 # A member of a name: a connection that is recorded, or all of those that are only known to be there.
 Member = StreamLedger | Group
@@ -47,7 +47,7 @@ def look_at(ledger: StreamLedger, now: float, *, kernel: bool) -> StreamReading:
     owner = ledger.live_owner()
     fresh = False
     if level is not None and owner is not None and ledger.trusted:
-        _look(ledger, level, transport_at(owner), now)
+        _look(ledger, level, now)
         if kernel:
             fresh = _ask(ledger, transport_at(owner))
     return reading_of(ledger, now, level, fresh=fresh)
@@ -62,8 +62,8 @@ def level_of(ledger: StreamLedger) -> Level | None:
     return (look(transport_at(owner), transports.above(ledger)) or known) if ledger.trusted else known
 
 
-def _look(ledger: StreamLedger, level: Level, transport: Any, now: float) -> None:
-    if not ledger.lost and id(protocols_of(transport)[-1]) != ledger.protocol:
+def _look(ledger: StreamLedger, level: Level, now: float) -> None:
+    if not ledger.lost and id(level.protocol) != ledger.protocol and level.protocol is not None:
         ledger.instrument.changed(ledger)
     ledger.looked(level, now)
     if not ledger.by_transport:

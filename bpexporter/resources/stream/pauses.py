@@ -149,8 +149,8 @@ def hear(kind: type) -> None:
         _heard.add(kind)
 
 
-def follow(protocol: Any, follower: Any) -> None:
-    """Tell `follower` when `protocol` is paused, resumed, or loses its connection.
+def follow(protocol: Any, follower: Any) -> int:
+    """Tell `follower` when `protocol` is paused, resumed, or loses its connection; returns its id(), for `leave()`.
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
@@ -159,7 +159,9 @@ def follow(protocol: Any, follower: Any) -> None:
         reference: Any = weakref.ref(protocol)
     except TypeError:
         reference = None
-    _followers[id(protocol)] = (*_followers.get(id(protocol), ()), (follower, reference))
+    key = id(protocol)  # one integer for all that keep it
+    _followers[key] = (*_followers.get(key, ()), (follower, reference))
+    return key
 
 
 def leave(key: int, follower: Any) -> None:

@@ -24,7 +24,14 @@ CHUNK = b"." * 65_536
 CHUNKS = 256
 SIZE = len(CHUNK) * CHUNKS
 both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-DRAINS = ("drain_seconds", "blocked_drains", "drain_blocked_seconds", "stalled_seconds", "longest_block_seconds")
+DRAINS = (
+    "blocked_writers",
+    "drain_seconds",
+    "blocked_drains",
+    "drain_blocked_seconds",
+    "stalled_seconds",
+    "longest_block_seconds",
+)
 BYTES = ("written_bytes", "unheeded_writes", "unheeded_bytes")
 
 
