@@ -12,7 +12,7 @@ import functools
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
 
 from bpexporter.automatic.connections import forget_connections, know_connections
@@ -22,17 +22,25 @@ from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub, registry_of
 from bpexporter.hub.loops import want_every_loop
 from bpexporter.naming import places as auto_places
-from bpexporter.naming.places import Place, place_of, place_of_writer
+from bpexporter.naming.places import Place, place_of, place_of_executor, place_of_writer
+from bpexporter.primitives.imports import forget, when_imported
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources import kinds
 from bpexporter.watching.watch import unwatch, unwatch_all, watch_automatically
 
+Finding = Callable[[object, FrameType | None], Place | None]
 # Whose constructors are replaced, and how the place of such an object is found.
-PLACES: dict[type, Callable[[object, FrameType | None], Place | None]] = {
+PLACES: dict[type, Finding] = {
     asyncio.Queue: place_of,
     asyncio.Semaphore: place_of,
+    asyncio.Lock: place_of,
     asyncio.StreamWriter: place_of_writer,
 }
+# The same of what asyncio loads when it is first needed: module, class.
+LATER: tuple[tuple[str, str], ...] = (
+    ("concurrent.futures.thread", "ThreadPoolExecutor"),
+    ("concurrent.futures.process", "ProcessPoolExecutor"),
+)
 # Whether a place is wanted is found out once; a program with more places makes them as it goes.
 MOST_ANSWERS = 4_096
 
@@ -49,7 +57,7 @@ def install(
     deny: Patterns = None,
     naming: Callable[..., str | None] | None = None,
 ) -> None:
-    """Watch every queue, semaphore, stream and connection that the process makes from now on, and their loops.
+    """Watch each queue, semaphore, lock, executor, stream and connection that is made from now on, and each loop.
 
     So are the pools, limiters and queues of libraries for which there is an adapter. Names are found by themselves: the
     attribute or variable that the object is assigned to, and where (``app.main:Crawler.todo``, ``app.main:jobs``), else
@@ -71,8 +79,10 @@ def install(
         _now = chosen
         _wanted.clear()
         want_every_loop(registry_of(chosen.hub))
-        for kind in PLACES:
-            _hook(kind)
+        for kind, find in PLACES.items():
+            _hook(kind, find)
+        for module, _kind in LATER:
+            when_imported(module, _hook_later)
         know_connections(_chosen)
         know_libraries(_made_by_library)
 
@@ -89,6 +99,8 @@ def uninstall() -> None:
             if vars(kind).get("__init__") is ours:  # else somebody has replaced ours in the meantime
                 kind.__init__ = original  # type: ignore[misc]
             del _replaced[kind]
+        for module, _kind in LATER:
+            forget(module, _hook_later)
         auto_places.forget()
         want_every_loop(None)
         forget_connections()
@@ -96,11 +108,14 @@ def uninstall() -> None:
     unwatch_all()
 
 
-def _hook(kind: type) -> None:
+def _hook_later(module: ModuleType) -> None:
+    _hook(getattr(module, dict(LATER)[module.__name__]), place_of_executor)
+
+
+def _hook(kind: type, find: Finding) -> None:
     if kind in _replaced:
         return
     original = vars(kind)["__init__"]
-    find = PLACES[kind]
 
     @functools.wraps(original)
     def constructor(self: Any, *args: Any, **kwargs: Any) -> None:

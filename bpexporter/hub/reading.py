@@ -80,6 +80,8 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
 
 def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
     """The members of one name by what reads them: a lock and a semaphore may share one."""
+    if all(ledger.instrument is members[0].instrument for ledger in members):
+        return {members[0].instrument: members} if members else {}
     sorts: dict[Any, list[Any]] = {}
     for ledger in members:
         sorts.setdefault(ledger.instrument, []).append(ledger)

@@ -7,13 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bpexporter.hub.registry import Registry
-from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.kinds import LOOP, RESOURCES
-from bpexporter.resources.listening import LONG_WAIT
 from bpexporter.resources.protocols import GIVE_WAY
 from bpexporter.resources.stage.metrics import ACQUIRE, DRAIN, GET, PUT, Link, StageReading
 from bpexporter.resources.stage.present import Present
-from bpexporter.resources.stage.settling import Settling
+from bpexporter.resources.stage.settling import Callers, Settling
 
 # By kind and direction: the fields of a reading with the seconds that all callers have waited, how many there were
 # that may have waited, and how long those waited who did.
@@ -34,7 +32,7 @@ def read_stages(registry: Registry, kinds: Mapping[str, Mapping[str, Any]]) -> d
 
 
 def waiting(registry: Registry) -> Iterator[tuple[Link, Mapping[Any, float]]]:
-    """Who waits for what, resource by resource."""
+    """Returns the waiting callers, resource by resource."""
     for kind in RESOURCES:
         for number, ledger in enumerate(registry.members(kind), 1):
             if not number % (10 * GIVE_WAY):
@@ -45,21 +43,14 @@ def waiting(registry: Registry) -> Iterator[tuple[Link, Mapping[Any, float]]]:
                     yield (ledger.entry.name, kind, direction), stall.waiting.copy()
 
 
-def callers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Link, tuple[float, float]]]:
-    """By link, the seconds that all callers have waited, and how many of these at most in brief waits."""
+def callers(kinds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Link, Callers]]:
+    """By link, what all callers together have waited."""
     for kind, sides in CALLERS.items():
         for name, reading in kinds[kind].items():
             for direction, seconds, count, waits in sides:
                 waited, histogram = getattr(reading, seconds), getattr(reading, waits)
                 if waited and histogram is not None:
-                    yield (name, kind, direction), (waited, most_brief(getattr(reading, count), histogram))
-
-
-def most_brief(count: int, histogram: HistogramReading) -> float:
-    """How many seconds, at most, the waits took of which nobody is told, out of `count` callers."""
-    seconds = max(0, count - sum(histogram.counts[1:])) * min(histogram.bounds[0], LONG_WAIT)
-    edges = zip(histogram.bounds, histogram.counts[1:], strict=True)
-    return seconds + sum(LONG_WAIT * number for lower, number in edges if lower < LONG_WAIT)
+                    yield (name, kind, direction), Callers(waited, getattr(reading, count), histogram)
 
 
 def living_loops(registry: Registry) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Which instrument for which type; each is loaded when something of its kind is first asked for.
+"""The table of kinds: an instrument for each type, loaded when something of its kind is first asked for.
 
 So a program pays at its start for what it watches alone.
 """
@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from concurrent.futures import Executor
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from bpexporter.resources.patching import ATTRIBUTE
+from bpexporter.resources.patching import ATTRIBUTE, held
 
 QUEUE, STREAM, LIMITER, LOOP = "queue", "stream", "limiter", "loop"
-# What may be made outside every loop; it is bound to one when somebody first waits in it.
+# Kinds whose objects may be made outside every loop; each is bound to one when somebody first waits in it.
 BOUND_LATER = (QUEUE, LIMITER)
 
 
@@ -39,14 +40,29 @@ KINDS: dict[str, Kind] = {
     LOOP: Kind((asyncio.AbstractEventLoop,), "bpexporter.resources.loop.instrument", "LoopInstrument"),
 }
 RESOURCES = tuple(KINDS)
+# Further sorts of limiters, by names of their own.
+LOCK, EXECUTOR, POOL = "lock", "executor", "pool"
+SORTS: dict[str, Kind] = {
+    **KINDS,
+    LOCK: Kind((asyncio.Lock,), "bpexporter.resources.limiter.locks", "LockInstrument"),
+    EXECUTOR: Kind((Executor,), "bpexporter.resources.limiter.executors", "ExecutorInstrument"),
+    POOL: Kind((), "bpexporter.resources.limiter.pools", "PoolInstrument"),  # a queue that is said to be one
+}
 WATCHABLE = (
     "asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.StreamWriter, transports that write, "
-    "asyncio.Semaphore, asyncio.BoundedSemaphore, event loops, what an adapter knows"
+    "asyncio.Semaphore, asyncio.BoundedSemaphore, asyncio.Lock, executors, event loops, what an adapter knows"
 )
 
 # Instances of a class share the table of their attributes' names, and CPython closes it after some 30 of them but for
 # one more name. That one is asyncio's own: where ours came too late, an object that waited would take 400 bytes more.
-SHARING = asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue, asyncio.Semaphore, asyncio.BoundedSemaphore
+SHARING = (
+    asyncio.Queue,
+    asyncio.PriorityQueue,
+    asyncio.LifoQueue,
+    asyncio.Semaphore,
+    asyncio.BoundedSemaphore,
+    asyncio.Lock,
+)
 for _kind in SHARING:
     object.__setattr__(object.__new__(_kind), ATTRIBUTE, None)
 
@@ -62,11 +78,16 @@ def join(instrument: Any) -> None:
 
 
 def instrument_of(kind: str) -> Any:
-    """The instrument of `kind`, one for the whole process."""
+    """The instrument of a kind, or of a sort of limiters; one for the whole process."""
     if kind not in _loaded:
-        _types, module, instrument = KINDS[kind]
+        _types, module, instrument = SORTS[kind]
         _loaded.setdefault(kind, getattr(import_module(module), instrument)())
     return _loaded[kind]
+
+
+def is_loaded(kind: str) -> bool:
+    """Returns whether the instrument of a kind, or of a sort of limiters, was ever asked for."""
+    return kind in _loaded
 
 
 def loaded() -> tuple[Any, ...]:
@@ -76,13 +97,19 @@ def loaded() -> tuple[Any, ...]:
 
 def load() -> None:
     """Load all of them now, rather than in the middle of the work of a loop."""
-    for kind in KINDS:
+    for kind in SORTS:
         instrument_of(kind)
 
 
 def fitting(obj: object) -> Any:
-    """The instrument for `obj`. Raises ``TypeError`` where it cannot be watched."""
-    for kind, (types, _module, _instrument) in KINDS.items():
+    """The instrument for `obj`: the one that watches it already, or by its type.
+
+    Raises ``TypeError`` where it cannot be watched.
+    """
+    watching = getattr(held(obj), "instrument", None)
+    if watching is not None:
+        return watching
+    for kind, (types, _module, _instrument) in SORTS.items():
         if issubclass(type(obj), types):
             return instrument_of(kind)
     uvloop = sys.modules.get("uvloop.loop")

@@ -1,4 +1,4 @@
-"""Whose code it is, the standard library's, ours, another library's or the application's, and what it is called."""
+"""Origins of code: the standard library, ourselves, another library or the application; and names of functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INNER, FOREIGN, MAIN, OWN = range(4)
 
 
 class Origin(NamedTuple):
-    """Where code is from."""
+    """The origin of code."""
 
     code: weakref.ref[CodeType]
     whose: int
@@ -32,7 +32,7 @@ MOST_KNOWN = 4_096
 
 
 def origin(code: CodeType, names: dict[str, Any]) -> Origin:
-    """Where code is from; `names` are its globals. Found out once for each code, by its identity: its hash is slow."""
+    """Returns the origin of code; `names` are its globals. Found out once for each, by identity: hashes are slow."""
     known = _known.get(id(code))
     if known is not None and known.code() is code:
         return known
@@ -54,7 +54,7 @@ def _owner(filename: str, module: str) -> int:
 
 
 def is_inner(module: str, filename: str) -> bool:
-    """Whether code is the standard library's or our own."""
+    """Returns whether code is the standard library's or our own."""
     top = module.partition(".")[0]
     if top == __name__.partition(".")[0]:
         return True
@@ -65,7 +65,7 @@ def is_inner(module: str, filename: str) -> bool:
 def module_name(globals_: dict[str, Any]) -> str:
     """The name by which code is known: that of the module, and for a program that of its file."""
     name = globals_.get("__name__")
-    if name == "__main__":
+    if name in ("__main__", "__mp_main__"):  # the latter in a process that multiprocessing spawns
         spec = globals_.get("__spec__")
         known = getattr(spec, "name", None)
         if isinstance(known, str):

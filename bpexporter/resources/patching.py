@@ -32,7 +32,7 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def own(obj: Any, name: str) -> Any:
-    """What `obj` itself holds as `name`, ``None`` where there is nothing; runs none of the host's code.
+    """Returns what `obj` itself holds as `name`, ``None`` where there is nothing; runs none of the host's code.
 
     No object is ever asked for its `__dict__`: that would cost it its inline values, and make each further use of it
     half as slow again.
@@ -48,7 +48,7 @@ def own(obj: Any, name: str) -> Any:
 
 
 def held(obj: Any) -> Any:
-    """What the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
+    """Returns what the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
     try:
         return object.__getattribute__(obj, ATTRIBUTE)
     except AttributeError:
@@ -92,9 +92,12 @@ class Replaced:
 
     def install(self) -> None:
         """Replace them, once."""
-        self._shield_all()
+        names = NAMES.__get__(self.owner)
+        if names.get(HOOK) is not self.hook:
+            self.shield()
+        originals = self.originals
         for name, function in self.replacements.items():
-            if vars(self.owner)[name] is self.originals[name]:
+            if names[name] is originals[name]:
                 setattr(self.owner, name, function)
 
     def uninstall(self) -> None:
@@ -108,7 +111,8 @@ class Replaced:
             type.__delattr__(kind, ATTRIBUTE)
         self._shielded.clear()
 
-    def _shield_all(self) -> None:
+    def shield(self) -> None:
+        """Shield the classes that there are by now: one may have kept from its base that it was made."""
         for kind in subclasses(self.owner):
             guarded(self._shield, kind)
         if HOOK not in vars(self.owner):

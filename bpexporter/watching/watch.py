@@ -14,7 +14,18 @@ from bpexporter.hub.loops import find_loop, follow_loops
 from bpexporter.hub.names import checked_name
 from bpexporter.hub.registry import Registry
 from bpexporter.hub.snapshot import Snapshot
-from bpexporter.resources.kinds import LOOP, RESOURCES, fitting, instrument_of, loaded
+from bpexporter.resources.kinds import (
+    KINDS,
+    LIMITER,
+    LOOP,
+    POOL,
+    QUEUE,
+    RESOURCES,
+    fitting,
+    instrument_of,
+    is_loaded,
+    loaded,
+)
 
 T = TypeVar("T")
 
@@ -30,7 +41,7 @@ def ledger_of(obj: object) -> Any:
     return fitting(obj).ledger_of(obj)
 
 
-def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
+def watch(obj: T, name: str, *, hub: Hub | None = None, pool: bool = False) -> T:
     """Record `obj` under `name` from now on, and return it.
 
     Works in place: the object, its class, its waiting callers and its behaviour stay. Objects that share a name
@@ -38,15 +49,24 @@ def watch(obj: T, name: str, *, hub: Hub | None = None) -> T:
     `hub` (default: the process-wide one), what was counted stays with the old name, unless that was found by
     `install()`. The loop that runs is watched as well, as any loop that a watched object is found to belong to.
 
-    Raises ``TypeError`` for an object that cannot be watched or a name that is no string, ``ValueError`` for an
-    empty name, one over 1,000 characters, or one that is not valid Unicode.
+    `pool`: the object is a queue that hands out what is given back, such as connections. It is shown as a limiter:
+    in use is what is not in the queue, and who waits to get something is held up.
+
+    Raises ``TypeError`` for an object that cannot be watched, a pool that is no queue, or a name that is no string,
+    ``ValueError`` for an empty name, one over 1,000 characters, or one that is not valid Unicode.
     """
-    instrument = fitting(obj)
+    instrument = _fitting_pool(obj) if pool else fitting(obj)
     plain = checked_name(name)
     registry = registry_of(checked_hub(hub))
     with process.lock:
         _record(obj, plain, registry, instrument)
     return obj
+
+
+def _fitting_pool(obj: object) -> Any:
+    if not issubclass(type(obj), KINDS[QUEUE].types):
+        raise TypeError(f"a pool is an asyncio.Queue, not {type(obj).__module__}.{type(obj).__qualname__}")
+    return instrument_of(POOL)
 
 
 def watch_automatically(obj: object, name: str, hub: Hub) -> None:
@@ -59,7 +79,7 @@ def watch_automatically(obj: object, name: str, hub: Hub) -> None:
 
 def _record(obj: object, name: str, registry: Registry, instrument: Any) -> None:
     ledger = instrument.ledger_of(obj)
-    if ledger is not None and _goes_on(ledger, name, registry):
+    if ledger is not None and ledger.instrument is instrument and _goes_on(ledger, name, registry):
         instrument.join(obj, ledger)
         return
     if ledger is not None and _is_unclaimed(ledger):
@@ -92,7 +112,7 @@ def _goes_on(ledger: Any, name: str, registry: Registry) -> bool:
 
 
 def _is_unclaimed(ledger: Any) -> bool:
-    """Whether nobody has asked for the name, and no total under it is another's."""
+    """Returns whether nobody has asked for the name, and no total under it is another's."""
     return bool(ledger.automatic and ledger.entry.is_only(ledger))
 
 
@@ -115,9 +135,12 @@ def unwatch(obj: T) -> T:
 
 def _clear(instrument: Any) -> None:
     """Put the originals back where nothing of this kind is watched, and leave the loops where nothing at all is."""
-    if not _watched(instrument.kind) and _rounds[instrument.kind] < MOST_ROUNDS:
-        _rounds[instrument.kind] += 1
-        instrument.uninstall()
+    for kind in {instrument.kind, QUEUE} if instrument.kind == LIMITER else {instrument.kind}:
+        if not _is_needed(kind) and _rounds[kind] < MOST_ROUNDS:
+            _rounds[kind] += 1
+            for one in loaded():
+                if one.kind == kind:
+                    one.uninstall()
     if not any(_watched(kind) for kind in RESOURCES if kind != LOOP):
         _leave_loops()
 
@@ -131,6 +154,11 @@ def _leave_loops() -> None:
     if not any(registry.every_loop for registry in registries) and _rounds[LOOP] < MOST_ROUNDS:
         _rounds[LOOP] += 1
         instrument_of(LOOP).uninstall()
+
+
+def _is_needed(kind: str) -> bool:
+    """Returns whether the methods of this kind record something: pools, which are limiters, use those of queues."""
+    return _watched(kind) or (kind == QUEUE and is_loaded(POOL) and _watched(LIMITER))
 
 
 def _watched(kind: str) -> bool:

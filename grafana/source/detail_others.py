@@ -46,8 +46,8 @@ def stream() -> list[Panel]:
             do="Growing without end: connections are made and never closed.",
         ),
         stat(
-            "Paused writers",
-            [Query("sum({stream.paused_writers})")],
+            "Paused writers, and those held up",
+            [Query("sum({stream.paused_writers})", "paused"), Query("sum({stream.blocked_writers})", "held up")],
             unit="short",
             limits=ANY,
             **small,

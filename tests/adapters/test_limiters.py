@@ -7,7 +7,7 @@ import aiojobs
 import aiolimiter
 import anyio
 import pytest
-from conftest import held, until
+from holding import held, until
 
 import bpexporter
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from conftest import held, until
+from holding import held, until
 
 import bpexporter
 

@@ -6,7 +6,7 @@ import threading
 import anyio
 import janus
 import pytest
-from conftest import until
+from holding import until
 
 import bpexporter
 

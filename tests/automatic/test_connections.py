@@ -17,6 +17,9 @@ from bpexporter.hub.hub import registry_of
 from bpexporter.resources.stream import opening, pauses
 from bpexporter.resources.stream.connections import NOTHING
 
+# Protocols are named with the top package of their module.
+PACKAGE = __name__.partition(".")[0]
+
 CHUNK = b"." * 65_536
 both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 OPENING = {name: vars(asyncio.BaseEventLoop).get(name) for name in opening.OPENING}
@@ -79,7 +82,7 @@ async def flooding(kind: str, tmp_path):
         server = await loop.create_server(Flood, sock=listening(), ssl=ours if kind == "tls" else None)
         where = server.sockets[0].getsockname()[1]
     try:
-        yield server, theirs if kind == "tls" else None, f"test_connections.Flood:{where}"
+        yield server, theirs if kind == "tls" else None, f"{PACKAGE}.Flood:{where}"
     finally:
         server.close()
 
@@ -130,7 +133,7 @@ def test_clients_are_known_by_their_protocol(loop, hub):
         with listening() as sock:
             sock.listen()
             made = [await running.create_connection(Quiet, *sock.getsockname()) for _ in range(3)]
-            name = "test_connections.Quiet"
+            name = f"{PACKAGE}.Quiet"
             assert stream(hub, name).open_writers == 3
             assert stream(hub, name).paused_seconds == 0
             made[0][0].write(b"." * 16 * MB)
@@ -195,9 +198,9 @@ def test_a_connection_that_is_handed_over(loop, hub):
                 hub.snapshot()  # of uvloop's transports a new protocol is found at a reading
             transport.write(b"." * 16 * MB)
             assert other.paused
-            assert stream(hub, "test_connections.Quiet").paused_writers == 1
+            assert stream(hub, f"{PACKAGE}.Quiet").paused_writers == 1
             transport.abort()
-            await until(lambda: not stream(hub, "test_connections.Quiet").open_writers, "gone")
+            await until(lambda: not stream(hub, f"{PACKAGE}.Quiet").open_writers, "gone")
 
     run(loop, main)
 
@@ -234,7 +237,7 @@ def test_filters(hub):
         with listening() as sock:
             sock.listen()
             made = [await running.create_connection(kind, *sock.getsockname()) for kind in (Quiet, Flood)]
-            assert list(streams(hub)) == ["TEST_CONNECTIONS.FLOOD"]
+            assert list(streams(hub)) == [f"{PACKAGE}.Flood".upper()]
             for transport, _ in made:
                 transport.abort()
             await turns()
@@ -256,7 +259,7 @@ def test_everything_is_put_back(hub):
             hooked = Flood.connection_made
             bpexporter.uninstall()
             assert Flood.connection_made is not hooked
-            assert stream(hub, "test_connections.Flood").open_writers == 0
+            assert stream(hub, f"{PACKAGE}.Flood").open_writers == 0
             transport.abort()
             await turns()
 

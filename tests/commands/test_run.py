@@ -31,6 +31,13 @@ def run(folder: Path, *words: str, watched: bool, given: str = "", **environment
     )  # fmt: skip
 
 
+def ours(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """`bpexporter run` with these words in `folder`."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+    command = [sys.executable, "-m", "bpexporter", "run", *words]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
 def what_came(done: subprocess.CompletedProcess) -> tuple[int, str, str]:
     """Exit code, output and errors, without the two lines of ours."""
     return done.returncode, done.stdout, END.sub("", SAID.sub("", done.stderr, count=1), count=1)
@@ -295,15 +302,24 @@ def test_flags_before_environment(tmp_path):
         assert (SAID.findall(done.stderr), done.stdout) == ([url], seen)
 
 
-def test_a_port_in_use(tmp_path):
-    """A port in use is one line on stderr and exit code 1, and the program does not run."""
+def test_a_port_in_use_is_another_port(tmp_path):
+    """Where the port is taken the program runs, and one line says at which address its metrics are instead."""
     (tmp_path / "a.py").write_text("print('it runs')")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run(tmp_path, "a.py", watched=True)
-        assert done.stdout == "it runs\n"
-        command = [sys.executable, "-m", "bpexporter", "run", "--port", port, str(tmp_path / "a.py")]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = ours(tmp_path, "--port", port, "a.py")
+    assert (done.returncode, done.stdout) == (0, "it runs\n")
+    (line,) = [line for line in done.stderr.splitlines() if "/metrics" in line]
+    assert f"port {port} is taken" in line
+    assert SAID.fullmatch(f"{line}\n")[1] != f"http://127.0.0.1:{port}/metrics"
+
+
+def test_a_port_in_use_and_strict(tmp_path):
+    """With --strict-port it is one line on stderr and exit code 1, and the program does not run."""
+    (tmp_path / "a.py").write_text("print('it runs')")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = ours(tmp_path, "--port", port, "--strict-port", "a.py")
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1)
 
 

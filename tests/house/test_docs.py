@@ -54,12 +54,12 @@ CASES = [(page, number) for page in PAGES for number in range(len(blocks(page, "
 
 
 @pytest.mark.parametrize(("page", "number"), CASES, ids=lambda value: getattr(value, "stem", value))
-def test_python_blocks_run(page, number):
+def test_python_blocks_run(page, number, tmp_path):
     """Each Python block runs as it stands, in a process of its own, without a warning."""
-    code = blocks(page, "python")[number].replace("bpexporter.start()", "bpexporter.start(port=0)")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    program = tmp_path / "program.py"
+    program.write_text(blocks(page, "python")[number].replace("bpexporter.start()", "bpexporter.start(port=0)"))
+    command = [sys.executable, "-W", "error", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -48,14 +48,14 @@ async def flood(scope, receive, send) -> None:
 
 
 def uvicorn(http="httptools", loop="asyncio") -> None:
-    """Serve with uvicorn."""
+    """Serves with uvicorn."""
     import uvicorn
 
     uvicorn.run(flood, port=PORT, http=http, loop=loop, lifespan="off", log_level="critical")
 
 
 def hypercorn() -> None:
-    """Serve with hypercorn."""
+    """Serves with hypercorn, whose connections are streams."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
 
@@ -65,7 +65,7 @@ def hypercorn() -> None:
 
 
 def aiohttp() -> None:
-    """Serve with aiohttp."""
+    """Serves with aiohttp."""
     from aiohttp import web
 
     async def answer(request):
@@ -80,7 +80,7 @@ def aiohttp() -> None:
 
 
 def websockets() -> None:
-    """Serve with websockets."""
+    """Serves with websockets."""
     from websockets.asyncio.server import serve
 
     async def handler(connection) -> None:
@@ -95,7 +95,7 @@ def websockets() -> None:
 
 
 def sanic() -> None:
-    """Serve with sanic."""
+    """Serves with sanic."""
     from sanic import Sanic
 
     app = Sanic("Slow")
@@ -110,7 +110,7 @@ def sanic() -> None:
 
 
 def asyncssh() -> None:
-    """Serve with asyncssh."""
+    """Serves a command over SSH, to a client of asyncssh's that stops reading."""
     import asyncssh
 
     async def talk(process) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -28,7 +28,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
 
     @abstractmethod
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:
-        """What `limiter` itself says now; runs none of the host's code."""
+        """Returns the present state of `limiter`; runs none of the host's code."""
 
     def ledger_of(self, limiter: Any) -> LimiterLedger | None:
         """The ledger of `limiter`, ``None`` where it is not watched."""
@@ -53,7 +53,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
         self._add(totals, ledger, now)
         return totals.reading()
 
-    def read_members(self, ledgers: Sequence[LimiterLedger], clock: Callable[[], float]) -> list[LimiterReading]:
+    def read_members(self, ledgers: Sequence[LimiterLedger], clock: Callable[[], float]) -> Iterable[LimiterReading]:
         """One reading of all `ledgers`, added up as they are read."""
         totals = Totals()
         for number, ledger in enumerate(ledgers, 1):
@@ -104,7 +104,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
 
 
 def _is_closed(limiter: Any) -> bool:
-    """Whether the loop in which the callers of `limiter` wait has closed."""
+    """Returns whether the loop in which the callers of `limiter` wait has closed."""
     loop = own(limiter, "_loop")
     return loop is not None and bool(loop.is_closed())
 

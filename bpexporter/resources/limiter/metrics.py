@@ -1,4 +1,4 @@
-"""What is read of a limiter, and the metrics that are made of it."""
+"""The reading of a limiter, and the metrics that are made of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LimiterReading(NamedTuple):
     """Tasks that wait for a permit now."""
     longest_block_seconds: float
     """Age in seconds of the oldest acquire that is still blocked."""
-    refused_acquires: tuple[int]
+    refused_acquires: tuple[int] | None
     """Acquires given up: cancelled."""
 
 

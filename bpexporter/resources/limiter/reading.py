@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from bpexporter.primitives.histogram import Durations, HistogramReading
+from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.limiter.ledger import LimiterLedger
 from bpexporter.resources.limiter.metrics import LimiterReading
 
 
 class Level(NamedTuple):
-    """What a limiter itself says now. ``None`` is what is not known."""
+    """The present state of a limiter by its own account. ``None`` is what is not known."""
 
     capacity: float | None
     in_use: float | None
@@ -21,7 +22,7 @@ UNKNOWN = Level(None, None)
 
 
 class Totals:
-    """What limiters of one name say together."""
+    """The sums of limiters of one name."""
 
     def __init__(self) -> None:
         self.members = 0
@@ -50,22 +51,33 @@ class Totals:
             self.peak = _share(self.peak, ledger.peak_level(now), level.capacity)
 
     def add_counts(self, ledger: LimiterLedger, now: float) -> None:
-        """What was counted of a limiter, alive or gone."""
+        """Returns the counts of a limiter, alive or gone."""
         if ledger.blocked.begun or ledger.blocked.waiting or ledger.blocked.stalled:
-            blocked = ledger.blocked.read(now)
-            self.blocked_acquires += blocked.begun
-            self.waiting += blocked.callers
-            self.caller_seconds += blocked.caller_seconds
-            self.stalled_seconds += blocked.stalled_seconds
-            self.longest = max(self.longest, blocked.longest)
+            self._add_blocked(ledger.blocked, now)
         self.refused += ledger.refused_cancelled
         self._add_waits(ledger, ledger.waits)
 
+    def _add_blocked(self, stall: StallClock, now: float) -> None:
+        seconds, stalled, since, begun, starts = stall.copy()
+        self.blocked_acquires += begun
+        self.caller_seconds += seconds
+        self.stalled_seconds += stalled
+        if starts:
+            ages = [max(0.0, now - start) for start in starts.values()]
+            self.waiting += len(ages)
+            self.caller_seconds += sum(ages)
+            self.stalled_seconds += max(0.0, now - since)
+            self.longest = max(self.longest, *ages)
+
     def _add_waits(self, ledger: LimiterLedger, waits: Durations) -> None:
         self.bounds = waits.bounds
+        if waits.counts is None and not waits.raw and not waits.busy:  # nobody has waited for more than a moment
+            self.brief_acquires += ledger.acquires
+            self.waited_seconds += waits.briefly
+            return
         for _ in range(100):
             waits.settle()
-            seconds = waits.total + waits.briefly
+            seconds = waits.sorted_seconds + waits.briefly
             acquires, counts, busy, late = ledger.acquires, waits.counts and waits.counts[:], waits.busy, len(waits.raw)
             if not busy:
                 break

@@ -7,6 +7,7 @@ import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from bpexporter.faults import faults
@@ -15,6 +16,7 @@ from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
+from bpexporter.resources.queue.ages import carry_over
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.levels import OTHER, Levels
@@ -35,13 +37,16 @@ METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 # From so many members on they are added up without a reading of each.
 MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
+METHODS_OF, FUNCTION = attrgetter(*INNER), attrgetter("__func__")
 ORDERING = ("_put", "_get", "_init")
 # Where a subclass has one of these, what it keeps is not all that its level is made of.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
 
 
 def order_of(kind: type) -> int:
-    """In which order a queue of this class gives its items out."""
+    """Returns the order in which a queue of this class gives its items out."""
+    if kind in ORDERS:
+        return ORDERS[kind]
     base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
     if base is None or any(getattr(kind, name) is not getattr(base, name) for name in ORDERING):
         return OTHER
@@ -49,19 +54,24 @@ def order_of(kind: type) -> int:
 
 
 def is_exact(queue: Any) -> bool:
-    """Whether `queue` has the standard library's behaviour through and through."""
+    """Returns whether `queue` has the standard library's behaviour through and through."""
     kind = type(queue)
-    own = (getattr(getattr(queue, name), "__func__", None) is getattr(kind, name, self_less) for name in INNER)
-    return kind in ORDERS and all(own) and type(queue._maxsize) in (int, float, bool)
+    if kind not in ORDERS or type(queue._maxsize) not in (int, float, bool):
+        return False
+    try:
+        return tuple(map(FUNCTION, METHODS_OF(queue))) == METHODS_OF(kind)
+    except AttributeError:  # something else than a method has been put in its place
+        return False
 
 
 # Reading the length of one of these runs no code of the host's.
 CONTAINERS = (deque, list, dict, set)
-self_less = object()  # never a method
 
 
 def is_visible(kind: type) -> bool:
-    """Whether the levels of such a queue can be read from any thread without running its own code."""
+    """Returns whether the levels of such a queue can be read from any thread without running its own code."""
+    if kind in ORDERS:
+        return True
     classes = BASES.__get__(kind)
     classes = classes[: classes.index(asyncio.Queue)]
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
@@ -69,12 +79,14 @@ def is_visible(kind: type) -> bool:
 
 def first_levels(queue: Any) -> Levels:
     """Levels of a queue that may not be through its constructor yet: the host's own code is not ready."""
-    container, maxsize = own(queue, "_queue"), queue._maxsize
+    container = queue._queue if type(queue) in ORDERS else own(queue, "_queue")
+    maxsize = queue._maxsize
     depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
     limit = as_number(maxsize)
     unlimited = limit is None or not 0 < limit < INFINITY
     capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
-    return Levels(depth, maxsize, capacity, None, None)
+    lies_open = type(container) in CONTAINERS and is_visible(type(queue))
+    return Levels(depth, maxsize, capacity, None, container if lies_open else None)
 
 
 def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
@@ -124,6 +136,8 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         self, queue: Any, bounds: tuple[float, ...], clock: Callable[[], float], former: QueueLedger | None
     ) -> QueueLedger:
         METHODS.install()
+        if type(queue) not in ORDERS:
+            METHODS.shield()
         levels = first_levels(queue)
         ledger = QueueLedger(
             order=order_of(type(queue)),
@@ -136,6 +150,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         ledger.bounds_itself = levels.capacity is None
         if former is not None:
             ledger.go_on_from(former, clock())
+            carry_over(former, ledger, levels)
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger
@@ -145,7 +160,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         object.__delattr__(queue, ATTRIBUTE)
 
     def levels(self, ledger: QueueLedger) -> Levels | None:
-        """What the queue itself says now; ``None`` when it is gone."""
+        """Returns the present levels of the queue itself; ``None`` when it is gone."""
         queue = ledger.live_owner()
         if queue is None:
             return None

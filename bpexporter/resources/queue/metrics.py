@@ -1,4 +1,4 @@
-"""What is read of a queue, and the metrics that are made of it."""
+"""The reading of a queue, and the metrics that are made of it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,8 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     ),
     _queue(
         "idle_consumers", "gauge", "consumers", "idle_consumers", "Consumers waiting for an item now.",
-        "Spare capacity; 0 with a full queue: all consumers are busy or gone.",
+        "Spare capacity; 0 with a full queue: all consumers are busy or gone. Of a queue that hands out what is given "
+        "back, such as connections, they are held up: watch it with pool=True.",
     ),
     _queue("puts_total", "counter", "items", "puts", "Items in.", "Its rate is the arrival rate."),
     _queue("gets_total", "counter", "items", "gets", "Items out.", "Its rate is the throughput; 0 while full: stuck."),

@@ -23,42 +23,59 @@ from bpexporter.resources.queue.reading import landed_gets, landed_puts, left_be
 
 # Into so many queues at most is looked for what lies in them; of the others is said what puts and gets tell.
 LOOKED_INTO = 250
+# So many histograms are added in one go.
+AT_ONCE = 256
 NO_SECONDS = [0.0] * len(BANDS)
 
 
 class HistogramSum:
-    """Histograms of the same bounds, added up."""
+    """Histograms of the same bounds, added up; of operations that did not wait the number is known, as everywhere."""
 
-    __slots__ = ("bounds", "counts", "seconds")
+    __slots__ = ("bounds", "counts", "operations", "seconds", "settled")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
+        self.counts = [0] * (len(bounds) + 1)  # the first is known by the number of operations alone
+        self.settled: list[list[int]] = []  # more of the same, not yet added
+        self.operations = 0
         self.seconds = 0.0
 
-    def add_settled(self, waits: Durations, count: int) -> bool:
-        """`count` operations that waited as in `waits`, or not; ``False`` where some are to be sorted in yet."""
+    def add_settled(self, waits: Durations, count: int | None = None) -> bool:
+        """`count` operations that waited as in `waits`, or not, by default those that did.
+
+        ``False`` where some are to be sorted in yet.
+        """
         if waits.raw or waits.busy:
             return False
-        counts, seconds = waits.counts, waits.total + waits.briefly
+        counts, seconds = waits.counts, waits.sorted_seconds + waits.briefly
         if counts is not None:
             copy = counts[:]
             if waits.raw or waits.busy:
                 return False
-            count -= sum(copy)
-            self.counts = list(map(add, self.counts, copy))
-        self.counts[0] += count
+            self.settled.append(copy)
+            if count is None:
+                count = sum(copy)
+            if len(self.settled) >= AT_ONCE:
+                self._add_all()
+        self.operations += count or 0
         self.seconds += seconds
         return True
 
     def add_reading(self, reading: HistogramReading) -> None:
         """Another histogram."""
-        self.counts = list(map(add, self.counts, reading.counts))
+        self.settled.append(list(reading.counts))
+        self.operations += reading.total
         self.seconds += reading.sum
+
+    def _add_all(self) -> None:
+        self.counts = [sum(column) for column in zip(self.counts, *self.settled, strict=True)]
+        self.settled.clear()
 
     def reading(self) -> HistogramReading:
         """All of them."""
-        return HistogramReading(self.bounds, tuple(self.counts), self.seconds)
+        self._add_all()
+        brief = self.operations - sum(self.counts[1:])
+        return HistogramReading(self.bounds, (brief, *self.counts[1:]), self.seconds)
 
 
 class StallSum:
@@ -82,7 +99,14 @@ class StallSum:
         self.callers += len(starts)
         self.seconds += seconds
         self.stalled += stalled
-        if starts:
+        if len(starts) == 1:
+            (start,) = starts.values()
+            age = now - start if now > start else 0.0
+            self.seconds += age
+            self.stalled += now - since if now > since else 0.0
+            if age > self.longest:
+                self.longest = age
+        elif starts:
             ages = [now - start if now > start else 0.0 for start in starts.values()]
             self.seconds += sum(ages)
             self.stalled += max(0.0, now - since)
@@ -121,8 +145,7 @@ class QueueSum:
         for total, stall in ((self.producers, ledger.producers), (self.idle, ledger.idle)):
             if stall.begun or stall.waiting:
                 total.add(stall, now)
-        residence = ledger.residence
-        if residence.raw or residence.counts is not None:
+        if not self.residence.add_settled(ledger.residence):
             self.residence.add_reading(residence_of(ledger))
         if ledger.refused_full or ledger.refused_cancelled or ledger.refused_shutdown:
             refused = ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown
@@ -131,7 +154,7 @@ class QueueSum:
     def _add_levels(self, ledger: QueueLedger, levels: Levels, now: float) -> None:
         depth, maxsize, capacity, unfinished, _container = levels
         band = ledger.band
-        if maxsize is not ledger.capacity or not band.lower <= depth < band.upper or ledger.observed is not None:
+        if maxsize is not ledger.capacity or not band.floor <= depth < band.ceiling or ledger.observed is not None:
             ledger.observe(depth, capacity, now)
         self.members += 1
         if unfinished is not None:
@@ -182,7 +205,7 @@ class QueueSum:
             self.seconds = list(map(add, totals, seconds))
 
     def _add_operations(self, ledger: QueueLedger) -> None:
-        """What went in and came out, with the time that it had waited."""
+        """Adds up what went in and came out, with the time that it had waited."""
         puts, landing, waits = ledger.puts, ledger.landing_put, ledger.put_waits
         if landing != NEVER or not self.put_waits.add_settled(waits, puts):
             puts, reading = landed_puts(ledger)

@@ -1,4 +1,4 @@
-"""What is recorded of one task while it works for one stage, and what stages add up of it."""
+"""Records of tasks while they work for a stage, and the ledgers of stages, which add them up."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, WORKING, Link
 
 # A stage has so many crews at most, and a crew's name so many resources; further ones share a crew.
 MOST_CREWS, MOST_LINKS = 16, 8
+MOST_KNOWN = 256
 # A stage whose tasks wait for more kinds of things than this is not told apart any further.
 MOST_AWAITED = 20
 OTHER = "__other__"
@@ -22,7 +23,7 @@ NO_LINKS: Links = frozenset()
 
 
 class TaskRecord:
-    """What is recorded of one task while it works for one stage.
+    """The record of one task while it works for one stage.
 
     The thread of its loop adds to `waits` and dates `until`; whoever reads settles what is new with the stage.
     """
@@ -67,46 +68,53 @@ class TaskRecord:
 
     def settle(self, now: float, names: Mapping[Side, Link], present: tuple[Link, float] | None = None) -> None:
         """Let its stage have what is new until `now`; it waits at present for a link since some seconds."""
+        shown, new, waited = self.shown, {}, 0.0
+        for link, total in self._waits(names, present).items():
+            seconds = total - shown.get(link, 0.0)
+            if seconds > 0:
+                new[link], shown[link] = seconds, total
+                waited += seconds
+        lived = now - self.settled if now > self.settled else 0.0
+        self.settled += lived
+        worked = lived - waited - self.owed
+        self.owed, worked = (0.0, worked) if worked > 0 else (-worked, 0.0)
+        self.share = self.share[0] + lived, self.share[1] + worked
+        self.stage.settle(self.links, new, worked)
+
+    def _waits(self, names: Mapping[Side, Link], present: tuple[Link, float] | None) -> dict[Link, float]:
+        """Seconds waited by link, the present wait included."""
         waits: dict[Link, float] = {}
         for side, seconds in self.waits.copy().items():
-            waits[names[side]] = waits.get(names[side], 0.0) + seconds
+            link = names[side]
+            waits[link] = waits[link] + seconds if link in waits else seconds
         if present is not None:
             link, seconds = present
             waits[link] = waits.get(link, 0.0) + seconds
-        lived = max(0.0, now - self.settled)
-        self.settled = max(now, self.settled)
-        new = {link: total - self.shown.get(link, 0.0) for link, total in waits.items()}
-        new = {link: seconds for link, seconds in new.items() if seconds > 0}
-        self.shown.update({link: self.shown.get(link, 0.0) + seconds for link, seconds in new.items()})
-        worked = lived - sum(new.values()) - self.owed
-        self.owed = max(0.0, -worked)
-        worked = max(0.0, worked)
-        self.share = self.share[0] + lived, self.share[1] + worked
-        self.stage.settle(self.links, new, worked)
+        return waits
 
 
 class Totals:
     """Task-seconds by state, and those waited by link. Whoever reads holds the lock of all readings, and alone adds."""
 
-    __slots__ = ("fresh", "seconds", "tasks", "waits")
+    __slots__ = ("seconds", "tasks", "unshown_seconds", "waits")
 
     def __init__(self) -> None:
         self.tasks = 0
         self.seconds = dict.fromkeys((IDLE, BLOCKED, WORKING), 0.0)
         self.waits: dict[Link, float] = {}
-        self.fresh = 0.0  # seconds worked that nobody has been shown yet
+        self.unshown_seconds = 0.0  # seconds worked that nobody has been shown yet
 
     def add(self, waits: dict[Link, float], worked: float) -> None:
         """Seconds of one of its tasks."""
         self.seconds[WORKING] += worked
-        self.fresh += worked
+        self.unshown_seconds += worked
         for link, seconds in waits.items():
             self._waited(link, seconds)
 
     def waited_briefly(self, link: Link, seconds: float) -> float:
         """Of what has passed for work, so many seconds were waits too brief to be told; how many there were."""
-        seconds = min(seconds, self.fresh)
-        self.fresh -= seconds
+        seconds = min(seconds, self.unshown_seconds)
+        self.unshown_seconds -= seconds
         self.seconds[WORKING] -= seconds
         self._waited(link, seconds)
         return seconds
@@ -127,15 +135,16 @@ class Crew(Totals):
 
 
 class StageLedger(Totals):
-    """What is recorded of one stage."""
+    """The ledger of one stage."""
 
-    __slots__ = ("awaits", "crews", "links", "looks", "name", "widest")
+    __slots__ = ("awaits", "belongs", "crews", "links", "looks", "name", "widest")
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         self.links: Links = NO_LINKS  # all that its tasks were seen to use
         self.crews: dict[Links, Crew] = {}
+        self.belongs: dict[Links, Crew] = {}  # the crew of those that were seen to use so much of it
         self.widest: tuple[Links, ...] = ()  # the crews that no other crew includes
         self.looks: dict[Link, int] = {}  # operations looked at since the last reading
         self.awaits: dict[str, int] = {}
@@ -159,29 +168,32 @@ class StageLedger(Totals):
 
         What it has not been seen to use yet is known of its colleagues where they all use the same.
         """
-        if links not in self.widest:
-            wider = [one for one in self.widest if links <= one]
-            if len(wider) == 1:
-                links = wider[0]
-            elif not links:
-                return None
-        if links not in self.crews:
-            self._enlist(links)
-        return self.crews.get(links)
+        known = self.belongs.get(links)
+        if known is not None:
+            return known
+        wider = [one for one in self.widest if links <= one]
+        chosen = wider[0] if len(wider) == 1 else links
+        if chosen and chosen not in self.crews:
+            self._enlist(chosen)
+        found = self.crews.get(chosen)
+        if found is not None and len(self.belongs) < MOST_KNOWN:
+            self.belongs[links] = found
+        return found
 
     def _enlist(self, links: Links) -> None:
         if len(self.crews) >= MOST_CREWS:
             return
         self.crews[links] = Crew()
+        self.belongs.clear()
         every = [*self.crews]
         self.widest = tuple(one for one in every if not any(one < other for other in every))
 
     def share_out(self, link: Link, seconds: float) -> float:
         """Brief waits of its tasks for a resource, added to the crews that use it; how many seconds found room."""
         crews = [crew for links, crew in self.crews.items() if link in links]
-        fresh = sum(crew.fresh for crew in crews) or 1.0
+        unshown = sum(crew.unshown_seconds for crew in crews) or 1.0
         for crew in crews:
-            crew.waited_briefly(link, seconds * crew.fresh / fresh)
+            crew.waited_briefly(link, seconds * crew.unshown_seconds / unshown)
         return self.waited_briefly(link, seconds)
 
     def awaited(self, what: str) -> None:
@@ -208,7 +220,7 @@ class StageLedger(Totals):
 
 
 def crew_name(links: Links) -> str:
-    """What a crew is called: ``orders -> parsed, db``."""
+    """Returns the name of a crew: ``orders -> parsed, db``."""
     sources, sinks = (
         sorted({name for name, _kind, direction in links if (direction == GET) == taking}) for taking in (True, False)
     )

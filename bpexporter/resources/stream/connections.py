@@ -6,6 +6,7 @@ that it writes by, and what it holds is read from its transport when somebody as
 
 from __future__ import annotations
 
+import asyncio
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,29 +19,63 @@ from bpexporter.resources.stream.layers import Level, anchor_of, look, protocols
 from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.resources.stream.reading import reading_at
 
+# Transports that stand above none and can be referred to.
+PLAIN: set[Any] = {asyncio.selector_events._SelectorSocketTransport}  # type: ignore[attr-defined]
 NOTHING = reading_at(Level(0, None, is_over=False, is_open=False))
 
 
 class Connection(weakref.ref[Any]):
-    """A weak reference to what lives as long as a connection, which follows its protocol."""
+    """A weak reference to what lives as long as a connection."""
 
     __slots__ = ("group", "protocol")
 
     group: Group
+    """Those that share its name."""
     protocol: int
-    """id() of the protocol that is followed."""
+    """id() of its protocol."""
 
-    @property
-    def instrument(self) -> Group:
-        """Who is told of pauses."""
-        return self.group
+    def told(self, protocol: Any) -> None:
+        """`protocol` was paused, which may stand where one was that it had before."""
+        owner = self()
+        if owner is not None and protocols_of(transport_at(owner))[-1] is protocol:
+            self.paused()
+
+    def paused(self) -> None:
+        """It is over its mark: it is recorded from now on."""
+        owner = self()
+        self.leave()
+        if owner is not None:
+            self.group.paused(transport_at(owner))
+
+    def ended(self) -> None:
+        """There is no connection any more; takes no lock."""
+        self.group.connections.pop(self.protocol, None)
+
+    def leave(self) -> None:
+        """Know of it no more."""
+        if pauses.known.get(self.protocol) is self:
+            del pauses.known[self.protocol]
+        if self.group.connections.get(self.protocol) is self:
+            del self.group.connections[self.protocol]
+
+    def moved(self, protocol: Any) -> None:
+        """It has another protocol, as after an upgrade."""
+        if id(protocol) != self.protocol and pauses.can_be_followed(protocol):
+            self.leave()
+            pauses.hear(type(protocol))
+            self.protocol = id(protocol)
+            pauses.known[self.protocol] = self.group.connections[self.protocol] = self
+
+
+def _gone(connection: Connection) -> None:
+    connection.leave()
 
 
 class Group(MemberLedger):
     """The connections that share a name and of which nothing is recorded: a member of that name."""
 
     __slots__ = (
-        "connections",  # by id() of each
+        "connections",  # by id() of their protocols
         "record",  # gives a transport a ledger under the name of the group
     )
 
@@ -52,14 +87,13 @@ class Group(MemberLedger):
         self.record = record
 
     def add(self, transport: Any, protocol: Any) -> None:
-        """A connection more; one to which nobody can refer weakly is left out."""
-        anchor = anchor_of(transport)
-        if anchor is None:
-            return
-        connection = Connection(anchor, _gone)
-        connection.group, connection.protocol = self, id(protocol)
-        pauses.follow(protocol, connection)
-        self.connections[id(connection)] = connection
+        """A connection more, of a protocol whose pauses are told; one that cannot be referred to is left out."""
+        anchor = transport if type(transport) in PLAIN else anchor_of(transport)
+        if anchor is not None:
+            connection = Connection(anchor, _gone)
+            connection.group = self
+            connection.protocol = key = id(protocol)
+            pauses.known[key] = self.connections[key] = connection
 
     def restart(self) -> None:
         """Nothing is counted here."""
@@ -67,10 +101,10 @@ class Group(MemberLedger):
     def close(self) -> None:
         """Know none of them any more."""
         for connection in list(self.connections.copy().values()):
-            drop(connection)
+            connection.leave()
 
     def readings(self) -> Iterator[StreamReading]:
-        """What is known of each; one that is found over its mark is recorded from now on."""
+        """Returns the knowledge of each; one that is found over its mark is recorded from now on."""
         yield NOTHING
         for number, connection in enumerate(list(self.connections.copy().values()), 1):
             if not number % GIVE_WAY:
@@ -84,64 +118,30 @@ class Group(MemberLedger):
         level = look(transport)
         if level is None:
             return None
-        if transport.get_protocol() is not None:
-            moved(connection, protocols_of(transport)[-1])
+        if level.protocol is not None:
+            connection.moved(level.protocol)
         if level.is_over and level.is_open:
-            self.paused(connection)
+            connection.paused()
         return reading_at(level)
 
-    # Told by the protocol ---------------------------------------------------------------------------
-
-    def has_protocol(self, connection: Connection, protocol: Any) -> bool:
-        """Whether `protocol` is the one of `connection`."""
-        owner = connection()
-        return owner is not None and protocol in protocols_of(transport_at(owner))
-
-    def paused(self, connection: Connection) -> None:
-        """It is over its mark: it is recorded from now on."""
-        owner = connection()
-        drop(connection)
-        if owner is not None:
-            transport = transport_at(owner)
-            self.record(transport)
-            ledger = self.instrument.ledger_of(transport)
-            if ledger is not None:
-                self.instrument.paused(ledger)
-
-    def resumed(self, connection: Connection) -> None:
-        """Nothing is recorded, so nothing ends."""
-
-    def ended(self, connection: Connection) -> None:
-        """There is no connection any more."""
-        drop(connection)
-
-    def last_word(self, connection: Connection) -> None:
-        """Nothing is recorded of what the kernel says."""
+    def paused(self, transport: Any) -> None:
+        """The connection of `transport` is over its mark."""
+        self.record(transport)
+        ledger = self.instrument.ledger_of(transport)
+        if ledger is not None:
+            self.instrument.paused(ledger)
 
 
-def _gone(connection: Connection) -> None:
-    drop(connection)
-
-
-def drop(connection: Any) -> None:
-    """Know of `connection` no more; who else follows a protocol stays."""
-    if isinstance(connection, Connection):
-        pauses.leave(connection.protocol, connection)
-        connection.group.connections.pop(id(connection), None)
-
-
-def moved(connection: Connection, protocol: Any) -> None:
-    """Follow `protocol`, as after an upgrade."""
-    if id(protocol) != connection.protocol:
-        pauses.leave(connection.protocol, connection)
-        connection.protocol = id(protocol)
-        pauses.follow(protocol, connection)
+def drop(protocol: Any) -> None:
+    """Know of the connection of `protocol` no more, for it is recorded."""
+    connection = pauses.known.get(id(protocol))
+    if connection is not None:
+        connection.leave()
 
 
 def moved_from(old: Any) -> None:
     """A transport had the protocol `old`: whoever is known by it goes on with the new one."""
-    for follower in pauses.followers(old):
-        if isinstance(follower, Connection):
-            owner = follower()
-            if owner is not None:
-                moved(follower, protocols_of(transport_at(owner))[-1])
+    connection = pauses.known.get(id(old))
+    owner = None if connection is None else connection()
+    if connection is not None and owner is not None:
+        connection.moved(protocols_of(transport_at(owner))[-1])

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from asyncio.events import _get_running_loop
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from bpexporter.faults import faults
 from bpexporter.resources.patching import ATTRIBUTE, held
 from bpexporter.resources.protocols import Instrument
-from bpexporter.resources.stream import connections, pauses, transports, writers
+from bpexporter.resources.stream import connections, members, pauses, transports, writers
 from bpexporter.resources.stream.connections import Group
 from bpexporter.resources.stream.kernel import asked
 from bpexporter.resources.stream.layers import (
-    Level,
     anchor_of,
     highest,
     is_trusted,
@@ -28,17 +25,9 @@ from bpexporter.resources.stream.layers import (
     transport_of,
 )
 from bpexporter.resources.stream.ledger import StreamLedger
+from bpexporter.resources.stream.members import Member
 from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.resources.stream.reading import peak_of, ratio, reading_of
-
-# Of so many connections of a name the kernel is asked in one reading, at about 3 microseconds each; the others in the
-# next.
-ASKED = 1_000
-# After so many connections a reading gives way to other threads.
-GIVE_WAY = 200
-
-# A member of a name: a connection that is recorded, or all of those that are only known to be there.
-Member = StreamLedger | Group
 
 # The ledger of each connection, by id() of what lives as long as it.
 _ledgers: dict[int, StreamLedger] = {}
@@ -112,17 +101,15 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     def _follow(self, ledger: StreamLedger, protocol: Any) -> None:
         if id(protocol) in ledger.protocols:
             return
-        for other in pauses.followers(protocol):
-            connections.drop(other)  # what is recorded need not be known to be there besides
-        pauses.follow(protocol, ledger)
-        ledger.protocols += (id(protocol),)
+        connections.drop(protocol)  # what is recorded need not be known to be there besides
+        ledger.protocols += (pauses.follow(protocol, ledger),)
 
     def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
         """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
         protocol = protocols_of(transport)[-1]
-        ledger.protocol = id(protocol)
         if pauses.can_be_followed(protocol):
             self._follow(ledger, protocol)
+        ledger.protocol = next((key for key in ledger.protocols if key == id(protocol)), id(protocol))
 
     def _place(self, ledger: StreamLedger, transport: Any) -> None:
         """Let writes to `transport`, the one that the application knows, find the ledger."""
@@ -177,7 +164,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     # What the protocol and the application tell -----------------------------------------------------
 
     def has_protocol(self, ledger: StreamLedger, protocol: Any) -> bool:
-        """Whether `protocol` is one of the connection; of one that is gone nobody knows."""
+        """Returns whether `protocol` is one of the connection; of one that is gone nobody knows."""
         owner = ledger.live_owner()
         return owner is None or protocol in protocols_of(transport_at(owner))
 
@@ -186,7 +173,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.pause()
         if ledger.by_transport:
             return
-        level = self._level(ledger)
+        level = members.level_of(ledger)
         if level is not None and ledger.trusted:
             ledger.holds(level)
             ledger.told_at = level.size, ledger.written
@@ -234,9 +221,10 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         """The connection is lost: what the kernel says now is the last that it says."""
         ledger.resume()
         self.last_word(ledger)
-        self._end(ledger)
+        self.end(ledger)
 
-    def _end(self, ledger: StreamLedger) -> None:
+    def end(self, ledger: StreamLedger) -> None:
+        """There is no connection any more: its name takes what was counted."""
         ledger.lost = True
         ledger.size = 0
         self._forget(ledger)
@@ -253,7 +241,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
 
     def read(self, ledger: StreamLedger, now: float) -> StreamReading:
         """A reading of the connection at `now`."""
-        return self._reading(ledger, now, kernel=True)
+        return members.look_at(ledger, now, kernel=True)
 
     def stalled_seconds(self, ledger: Member, now: float) -> float:
         """Wall seconds with a blocked drain so far."""
@@ -271,62 +259,11 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.give_up(now)
         self.last_word(ledger)
         ledger.retired = True
-        return reading_of(ledger, now, None, fresh=False)
+        return reading_of(ledger, now, None, kernel_asked=False)
 
     def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
         """Readings of all `ledgers`; one that fails is left out and counted."""
-        turn = _next_turn(ledgers)
-        for number, ledger in enumerate(ledgers):
-            if not (number + 1) % GIVE_WAY:
-                time.sleep(0)
-            try:
-                if isinstance(ledger, Group):
-                    yield from ledger.readings()
-                else:
-                    yield self._reading(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
-            except Exception as error:
-                faults.swallow(error, "reading a stream")
-
-    def _reading(self, ledger: StreamLedger, now: float, *, kernel: bool) -> StreamReading:
-        self._end_with_its_loop(ledger)
-        level = self._level(ledger)
-        owner = ledger.live_owner()
-        fresh = False
-        if level is not None and owner is not None and ledger.trusted:
-            self._look(ledger, level, transport_at(owner), now)
-            if kernel:
-                fresh = self._ask(ledger, transport_at(owner))
-        return reading_of(ledger, now, level, fresh=fresh)
-
-    def _level(self, ledger: StreamLedger) -> Level | None:
-        owner = ledger.live_owner()
-        if owner is None:
-            return None
-        known = Level(ledger.size, ledger.limit, is_over=False, is_open=not ledger.lost)
-        return (look(transport_at(owner), transports.above(ledger)) or known) if ledger.trusted else known
-
-    def _look(self, ledger: StreamLedger, level: Level, transport: Any, now: float) -> None:
-        if not ledger.lost and id(protocols_of(transport)[-1]) != ledger.protocol:
-            self.changed(ledger)
-        ledger.looked(level, now)
-        if not ledger.by_transport:
-            ledger.grew(level)
-
-    def _ask(self, ledger: StreamLedger, transport: Any) -> bool:
-        told = asked(socket_of(transport))
-        if told is None:
-            return False
-        ledger.kernel = told
-        return True
-
-    def _end_with_its_loop(self, ledger: StreamLedger) -> None:
-        """Nothing of a loop that is closed goes on; it was seen to until the last reading."""
-        loop = ledger.loop() if ledger.loop is not None else None
-        if loop is not None and loop.is_closed() and not ledger.lost and ledger.owner is not None:
-            ledger.ends(ledger.over_seen)
-            ledger.told = False
-            ledger.give_up(ledger.over_seen)
-            self._end(ledger)
+        return members.read(ledgers, clock)
 
     def peak(self, ledger: Member, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""
@@ -335,13 +272,3 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     def restart(self, ledger: StreamLedger, now: float) -> None:
         """Count from zero."""
         ledger.restart()
-
-
-def _next_turn(ledgers: Sequence[Member]) -> int:
-    """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
-    if len(ledgers) <= ASKED:
-        return 0
-    entry = ledgers[0].entry
-    turn = entry.next_asked % len(ledgers)
-    entry.next_asked = turn + ASKED
-    return turn

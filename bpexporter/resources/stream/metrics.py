@@ -1,4 +1,4 @@
-"""What is read of a stream, and the metrics that are made of it."""
+"""The reading of a stream, and the metrics that are made of it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class StreamReading(NamedTuple):
     """Highest buffer/high-water mark."""
     peak_utilization_ratio: float | None
     """Highest buffer/high-water mark of the last 60 s."""
+    blocked_writers: int | None
+    """Writers with a `drain()` that waits now; ``None`` for transports, which have none."""
     drain_seconds: HistogramReading | None
     """Seconds in each completed `drain()`; ``None`` for transports, which have none."""
     blocked_drains: int | None
@@ -61,6 +63,10 @@ STREAM_METRICS: tuple[Metric, ...] = (
     _stream(
         "paused_writers", "gauge", "writers", "paused_writers", "Writers over their high-water mark now.",
         "Peers read more slowly than the application writes.",
+    ),
+    _stream(
+        "blocked_writers", "gauge", "writers", "blocked_writers", "Writers with a drain() that waits now.",
+        "Held up right now; look at the peers of these connections.",
     ),
     _stream(
         "buffered_bytes", "gauge", "bytes", "buffered_bytes", "Bytes in asyncio's write buffers.",

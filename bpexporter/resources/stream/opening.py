@@ -15,6 +15,7 @@ from asyncio import sslproto
 from collections.abc import Callable
 from typing import Any
 
+from bpexporter.faults import faults
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources.patching import guarded
 from bpexporter.resources.stream import pauses, transports
@@ -41,35 +42,37 @@ _grouping: Grouping | None = None
 
 
 class Maker:
-    """Whose factory makes protocols: a server, or all clients."""
+    """The owner of a factory that makes protocols: a server, or all clients."""
 
     def __init__(self, *, is_server: bool) -> None:
         self.is_server = is_server
-        self.places: dict[type, str] = {}
-
-    def made(self, protocol: Any) -> None:
-        """`protocol` is to be connected; streams have writers, which are found by themselves."""
-        kind = type(protocol)
-        if kind not in _hears:
-            _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
-            if _hears[kind]:
-                pauses.hook(kind, "connection_made", _connected)
-        if _hears[kind]:
-            _expected[id(protocol)] = self
+        self.groups: dict[type, Group | None] = {}
 
     def connected(self, protocol: Any, transport: Any) -> None:
         """`protocol` is connected; whoever follows it already knows more."""
-        if pauses.followers(protocol):
-            return
         kind = type(protocol)
-        if kind not in self.places:
-            self.places[kind] = _place(transport) if self.is_server else ""
-        key = (kind, self.places[kind])
+        if kind not in self.groups:
+            self.groups[kind] = self._group(kind, transport)
+        group = self.groups[kind]
+        if group is not None and not pauses.is_followed(protocol):
+            group.add(transport, protocol)
+
+    def _group(self, kind: type, transport: Any) -> Group | None:
+        key = (kind, _place(transport) if self.is_server else "")
         if key not in _groups:
             _groups[key] = None if _grouping is None else _grouping(*key)
-        group = _groups[key]
-        if group is not None:
-            group.add(transport, protocol)
+        return _groups[key]
+
+
+def _is_heard(protocol: Any) -> bool:
+    """Returns whether `protocol` is met again when it is connected; streams have writers, which find themselves."""
+    kind = type(protocol)
+    if kind not in _hears:
+        _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
+        if _hears[kind]:
+            pauses.hear(kind)
+            pauses.hook(kind, "connection_made", _connected)
+    return _hears[kind]
 
 
 CLIENTS = Maker(is_server=False)
@@ -93,7 +96,11 @@ def _connected(original: Any) -> Any:
 def _making(factory: Any, maker: Maker) -> Any:
     def make() -> Any:
         protocol = factory()
-        guarded(maker.made, protocol)
+        try:
+            if _grouping is not None and _is_heard(protocol):
+                _expected[id(protocol)] = maker
+        except Exception as error:
+            faults.swallow(error, "a new protocol")
         return protocol
 
     return make
@@ -127,6 +134,7 @@ def install(grouping: Grouping) -> None:
     _grouping = grouping
     _kept.extend(group for group in _groups.values() if group is not None and group.connections)
     _groups.clear()
+    CLIENTS.groups.clear()
     hook_loop(asyncio.BaseEventLoop)
     hook_loop(asyncio.SelectorEventLoop)
     for kind in (transports.SOCKETS, sslproto._SSLProtocolTransport):
@@ -142,5 +150,5 @@ def uninstall() -> None:
             delattr(kind, name)
         else:
             setattr(kind, name, original)
-    for known in (_originals, _groups, _kept, _hears, _expected):
-        known.clear()
+    for table in (_originals, _groups, _kept, _hears, _expected, CLIENTS.groups):
+        table.clear()

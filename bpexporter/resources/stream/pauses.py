@@ -4,7 +4,8 @@ They are the lowest point that all transports share, asyncio's and uvloop's. The
 defines them; which of its protocols are followed is known by a table, since a protocol may have slots. That costs
 nothing that counts: pauses are rare.
 
-Who follows is a ledger, or the record of a connection that is only known to be there; its `instrument` is told.
+Who follows is a ledger, whose `instrument` is told. Connections that are only known to be there have a table of their
+own: a busy server makes thousands a second.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ HEAP, IMMUTABLE = 1 << 9, 1 << 8
 
 # By id() of the protocol: who follows, and a weak reference to the protocol where there can be one.
 _followers: dict[int, tuple[Following, ...]] = {}
+# By id() of their protocol: connections that are only known to be there.
+known: dict[int, Any] = {}
 _hooked: dict[tuple[type, str], Replaced | Added] = {}
-_known: set[type] = set()
+_heard: set[type] = set()
 
 
 class Added:
@@ -46,6 +49,9 @@ class Added:
 def _paused(original: Any) -> Any:
     def pause_writing(self: Any) -> None:
         original(self)
+        connection = known.get(id(self))
+        if connection is not None:
+            guarded(connection.told, self)
         _tell(self, "paused")
 
     return pause_writing
@@ -61,7 +67,11 @@ def _resumed(original: Any) -> Any:
 
 def _lost(original: Any) -> Any:
     def connection_lost(self: Any, exc: BaseException | None) -> None:
-        _tell(self, "ended")  # before: the socket is still open
+        connection = known.pop(id(self), None)
+        if connection is not None:
+            connection.ended()
+        if id(self) in _followers:
+            _tell(self, "ended")  # before: the socket is still open
         original(self, exc)
 
     return connection_lost
@@ -123,25 +133,35 @@ def _is_mutable(kind: type) -> bool:
 
 
 def can_be_followed(protocol: Any) -> bool:
-    """Whether the methods of the class of `protocol` can be replaced: not those of an extension."""
+    """Returns whether the methods of the class of `protocol` can be replaced: not those of an extension."""
     return all(owner_of(type(protocol), name) is not None for name in HOOKS)
 
 
-def follow(protocol: Any, follower: Any) -> None:
-    """Tell `follower` when `protocol` is paused, resumed, or loses its connection.
+def hear(kind: type) -> None:
+    """Let pauses and ends of protocols of this `kind` be told.
+
+    Raises ``TypeError`` where the methods of the class cannot be replaced.
+    """
+    if kind not in _heard:
+        hook(SSLProtocol, "connection_lost", _lost_below)
+        for name, wrap in HOOKS.items():
+            hook(kind, name, wrap)
+        _heard.add(kind)
+
+
+def follow(protocol: Any, follower: Any) -> int:
+    """Tell `follower` when `protocol` is paused, resumed, or loses its connection; returns its id(), for `leave()`.
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
-    if type(protocol) not in _known:
-        hook(SSLProtocol, "connection_lost", _lost_below)
-        for name, wrap in HOOKS.items():
-            hook(type(protocol), name, wrap)
-        _known.add(type(protocol))
+    hear(type(protocol))
     try:
         reference: Any = weakref.ref(protocol)
     except TypeError:
         reference = None
-    _followers[id(protocol)] = (*_followers.get(id(protocol), ()), (follower, reference))
+    key = id(protocol)  # one integer for all that keep it
+    _followers[key] = (*_followers.get(key, ()), (follower, reference))
+    return key
 
 
 def leave(key: int, follower: Any) -> None:
@@ -154,13 +174,14 @@ def leave(key: int, follower: Any) -> None:
 
 
 def is_following(key: int, follower: Any) -> bool:
-    """Whether `follower` is told of the protocol with this id()."""
+    """Returns whether `follower` is told of the protocol with this id()."""
     return any(one[0] is follower for one in _followers.get(key, ()))
 
 
-def followers(protocol: Any) -> list[Any]:
-    """Who follows `protocol`."""
-    return [follower for follower, reference in _followers.get(id(protocol), ()) if not reference or reference()]
+def is_followed(protocol: Any) -> bool:
+    """Returns whether anybody is told of `protocol`."""
+    following = _followers.get(id(protocol), ())
+    return any(reference is None or reference() is not None for _, reference in following)
 
 
 def uninstall() -> None:
@@ -168,5 +189,6 @@ def uninstall() -> None:
     for replaced in _hooked.values():
         replaced.uninstall()
     _hooked.clear()
-    _known.clear()
+    _heard.clear()
     _followers.clear()
+    known.clear()

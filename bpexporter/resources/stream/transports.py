@@ -19,6 +19,11 @@ from bpexporter.resources.stream.ledger import StreamLedger
 PART_SHIFT = 6
 
 
+# Of asyncio's own those whose buffer can be seen.
+BUFFERED: Any = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
+SOCKETS: Any = asyncio.selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
+
+
 def size_of(data: Any) -> int:
     """Bytes of what was written; a view of wider items counts bytes too."""
     return len(data) if type(data) is bytes else memoryview(data).nbytes
@@ -56,7 +61,7 @@ def above(ledger: StreamLedger) -> Any:
 
 
 def is_over(ledger: StreamLedger) -> bool:
-    """Whether the buffer is over its mark before a write: as the protocol was told, else as it looks."""
+    """Returns whether the buffer is over its mark before a write: as the protocol was told, else as it looks."""
     if ledger.over_since is not None and not ledger.told:
         guarded(look_after_write, ledger)
     return ledger.over_since is not None
@@ -122,7 +127,7 @@ def _wrote_lines(ledger: StreamLedger, lines: list[Any], over: bool) -> None:
 def _setting_protocol(original: Any) -> Any:
     def set_protocol(self: Any, protocol: Any) -> Any:
         ledger = self._bpexporter_ledger
-        old = None if ledger is not None else self.__dict__.get("_protocol")
+        old = None if ledger is not None else _protocol_until_now(self)
         result = original(self, protocol)
         if ledger is not None and not ledger.lost:
             guarded(ledger.instrument.changed, ledger)
@@ -133,21 +138,23 @@ def _setting_protocol(original: Any) -> Any:
     return set_protocol
 
 
+def _protocol_until_now(transport: Any) -> Any:
+    if isinstance(transport, BUFFERED):
+        return getattr(transport, "_protocol", None)  # there is none while it is made
+    return transport.get_protocol()
+
+
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "write": _writing,
     "writelines": _writing_lines,
     "set_protocol": _setting_protocol,
 }
-# Of asyncio's own those whose buffer can be seen.
-BUFFERED: Any = asyncio.selector_events._SelectorTransport  # type: ignore[attr-defined]
-SOCKETS: Any = asyncio.selector_events._SelectorSocketTransport  # type: ignore[attr-defined]
-
 _replaced: dict[tuple[type, str], Replaced] = {}
 _marked: set[type] = set()
 
 
 def is_counted(transport: Any) -> bool:
-    """Whether what is written to `transport` can be counted there: for asyncio's own, not for uvloop's."""
+    """Returns whether what is written to `transport` can be counted there: for asyncio's own, not for uvloop's."""
     return type(transport).__module__.startswith("asyncio.")
 
 

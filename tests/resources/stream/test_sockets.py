@@ -6,7 +6,8 @@ import gc
 import weakref
 
 import pytest
-from sockets import KINDS, MB, OF_TCP, Clock, Peer, opened, run, stream_of, turns, until
+from fake_clock import Clock
+from sockets import KINDS, MB, OF_TCP, Peer, opened, run, stream_of, turns, until
 
 import bpexporter
 from bpexporter.hub.hub import registry_of
@@ -414,7 +415,7 @@ def test_a_writer_that_never_drains(loop, kind, hub, clock):
 
 def test_kernel_is_asked_of_some(hub, monkeypatch):
     """The kernel is asked of a fixed number of writers in each reading, which says how many; in turn it is all."""
-    monkeypatch.setattr("bpexporter.resources.stream.instrument.ASKED", 2)
+    monkeypatch.setattr("bpexporter.resources.stream.members.ASKED", 2)
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
