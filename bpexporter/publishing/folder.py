@@ -30,6 +30,7 @@ from bpexporter.publishing.reading import Reader, is_id, is_locked, is_still, op
 from bpexporter.publishing.rows import counted
 from bpexporter.publishing.totals import Totals, read_totals, set_aside, signature, write_totals
 from bpexporter.resources.exporter.metrics import ItselfReading
+from bpexporter.resources.kinds import RESOURCES
 from bpexporter.settings import VERSION
 
 # Seconds: where nobody asks, publications are read so often only.
@@ -260,7 +261,7 @@ class Folder:
             ("ended",): totals.ended + ended,
             ("killed",): totals.killed + len(waiting) - ended,
         }
-        ages = [now - one.at for one in self._alive.values() if len(one.rows) > 1]
+        ages = [now - one.at for one in self._alive.values() if any(kind in RESOURCES for kind, _name in one.rows)]
         whole = itself._replace(
             processes=states,
             process_age_seconds=max(ages, default=None),

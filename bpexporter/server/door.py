@@ -155,7 +155,9 @@ class Doorkeeper:
     def _is_our_name(self, given: str) -> bool:
         name = given.lower()
         name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
-        return name in ("", "localhost", self._host) or is_loopback(name.strip("[]"))
+        plain = name.strip("[]")
+        # a name of one word is this machine's or its network's to resolve, and nobody's to register
+        return not set(plain) & set(".:") or plain == self._host or is_loopback(plain)
 
     def _is_right(self, given: str) -> bool:
         key = hashlib.sha256(given.encode()).digest()
