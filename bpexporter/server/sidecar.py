@@ -39,7 +39,7 @@ class PerProcess:
         return self._folder.snapshot()
 
     def labelled(self) -> list[Labelled]:
-        """What is said of the folder, and each process."""
+        """Returns a snapshot of the folder's own metrics, and one of each process."""
         itself = self._folder.snapshot().kinds["itself"][""]
         unknown = dict.fromkeys(("collect_seconds", "collect_errors", "watched_objects", "folded_names", "build_info"))
         empty: dict[str, dict[str, Any]] = {kind: {} for kind in self._folder.snapshot().kinds}
