@@ -19,7 +19,7 @@ from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
 from bpexporter.resources.queue.ledger import QueueLedger, present
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import bound, end, exactly_put, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import bound, end, exactly_got, exactly_put, record_get, record_put, refuse
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
@@ -45,11 +45,11 @@ def put_nowait(self: Any, item: Any) -> None:
     if ledger is None:
         return
     try:
-        depth = len(self._queue) - 1
-        if not ledger.fifo or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
+        if not ledger.fifo:
             record_put(self, item, ledger)
             return
-        if depth > ledger.fast_put_max:
+        depth = len(self._queue) - 1
+        if depth > ledger.fast_put_max or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
             exactly_put(self, item, ledger)
             return
         ledger.puts += 1
@@ -85,11 +85,14 @@ def get_nowait(self: Any) -> Any:
     if ledger is None:
         return taken
     try:
+        if not ledger.fifo:
+            record_get(self, taken, ledger)
+            return taken
         depth = len(self._queue) + 1
         left = ledger.countdown
         edge = ledger.falling_depth
-        if not ledger.fifo or depth < edge or depth > ledger.fast_get_max or not left:
-            record_get(self, taken, ledger)
+        if depth < edge or depth > ledger.fast_get_max or not left:
+            exactly_got(self, taken, ledger)
             return taken
         ledger.countdown = left - 1
         if depth > edge:
