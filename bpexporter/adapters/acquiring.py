@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 from bpexporter.adapters.ledgers import ledger_of
@@ -24,7 +24,7 @@ _present: ContextVar[tuple[LimiterLedger, object] | None] = ContextVar("bpexport
 
 
 def acquiring(sort: Limiter, how: Acquiring, original: Any) -> Any:
-    """What takes the place of `original`, a method in which callers wait."""
+    """Returns what takes the place of `original`, a method in which callers wait."""
     begun = _beginning(sort, how)
 
     async def acquire(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -35,11 +35,11 @@ def acquiring(sort: Limiter, how: Acquiring, original: Any) -> Any:
         with _acquired(sort, begun(self, args, kwargs)):
             return original(self, *args, **kwargs)
 
-    return functools.wraps(original)(acquire if iscoroutinefunction(original) else acquire_here)
+    return functools.wraps(original)(acquire if iscoroutinefunction(unwrap(original)) else acquire_here)
 
 
 def landing(_sort: Limiter, original: Any) -> Any:
-    """What takes the place of `original`, a method that is called once a permit was got."""
+    """Returns what takes the place of `original`, a method that is called once a permit was got."""
 
     def landed() -> None:
         present = _present.get()
@@ -55,7 +55,7 @@ def landing(_sort: Limiter, original: Any) -> Any:
         landed()
         return got
 
-    return functools.wraps(original)(go_on if iscoroutinefunction(original) else go_on_here)
+    return functools.wraps(original)(go_on if iscoroutinefunction(unwrap(original)) else go_on_here)
 
 
 # A call --------------------------------------------------------------------------------------------------

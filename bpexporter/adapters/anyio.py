@@ -16,7 +16,7 @@ def taken(limiter: Any) -> Level:
 
 
 def none_to_borrow(limiter: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no token is left, or others came first."""
+    """Returns whether no token is left, or others came first."""
     return bool(limiter._wait_queue) or len(limiter._borrowers) >= limiter._total_tokens
 
 
@@ -33,7 +33,7 @@ def free_of(semaphore: Any) -> float:
 
 
 def none_free(semaphore: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no permit is free, or others came first."""
+    """Returns whether no permit is free, or others came first."""
     return semaphore._value <= 0 or bool(semaphore._waiters)
 
 
@@ -73,11 +73,12 @@ def none_free_later(semaphore: Any, *_others: Any, **_more: Any) -> bool:
 
 ADAPTER = Adapter(
     library="anyio",
-    tried=("4.4.0", "4.16"),
+    tried=("4.9.0", "4.16"),
     sorts=(
         Sort(
             module="anyio.streams.memory",
             name="_MemoryObjectStreamState",
+            former=("MemoryObjectStreamState",),
             others=("MemoryObjectSendStream", "MemoryObjectReceiveStream"),
             behind=lambda stream: getattr(stream, "_state", stream),
             inside=0,

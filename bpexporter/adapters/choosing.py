@@ -33,7 +33,7 @@ def adapter_for(module: str) -> Adapter | None:
 
 
 def is_tried(adapter: Adapter) -> bool:
-    """Whether the version that is installed is one for which `adapter` is made; else it is said, once."""
+    """Returns whether the version that is installed is one for which `adapter` is made; else it is said, once."""
     version = installed_version(adapter)
     first, last = map(numbers, adapter.tried)
     if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
@@ -89,18 +89,11 @@ def instrument_of(sort: Sort) -> Any:
     return _instruments[key]
 
 
-def classes_of(sort: Sort) -> tuple[type, ...]:
-    """The classes of a sort, as far as the program has loaded them."""
-    module = sys.modules.get(sort.module)
-    found = (getattr(module, name, None) for name in (sort.name, *sort.others))
-    return tuple(kind for kind in found if isinstance(kind, type))
-
-
 def fitting(kind: type) -> Any:
     """The instrument for objects of this class, of a library that the program has imported; ``None``: there is none."""
     for module in modules():
         if module in sys.modules:
             for sort in sorts_of(module):
-                if issubclass(kind, classes_of(sort)):
+                if issubclass(kind, sort.classes()):
                     return instrument_of(sort)
     return None

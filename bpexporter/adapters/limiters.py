@@ -17,10 +17,8 @@ from bpexporter.resources.limiter.reading import Level
 
 
 def part_of(sort: Sort, obj: Any) -> Any:
-    """What stands behind `obj`, which may be that already."""
-    module = sys.modules[sort.module]
-    kinds = tuple(getattr(module, name) for name in (sort.name, *sort.others))
-    return sort.behind(obj) if issubclass(type(obj), kinds) else obj
+    """Returns the object behind `obj`, which may be that already."""
+    return sort.behind(obj) if issubclass(type(obj), sort.classes()) else obj
 
 
 class Instrument(LimiterInstrument):
@@ -48,7 +46,7 @@ class Instrument(LimiterInstrument):
         return partial(acquiring, self.sort, how) if isinstance(how, Acquiring) else partial(landing, self.sort)
 
     def owner_of(self, limiter: Any) -> Any:
-        """What stands behind `limiter`."""
+        """Returns the object behind `limiter`."""
         return part_of(self.sort, limiter)
 
     def ledger_of(self, limiter: Any) -> LimiterLedger | None:
@@ -75,5 +73,5 @@ class Instrument(LimiterInstrument):
         drop(self.owner_of(limiter))
 
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:
-        """What the limiter says of itself."""
+        """Returns the present state of the limiter by its own account."""
         return self.sort.level_of(ledger, limiter)

@@ -68,7 +68,8 @@ def send_nowait(waits_in: Any, original: Any) -> Any:
         if ledger is None:
             original(self, item)
             return
-        receivers = len(self._state.waiting_receivers)
+        state = self._state
+        receivers = len(state.waiting_receivers)
         try:
             original(self, item)
         except Exception as error:
@@ -78,7 +79,7 @@ def send_nowait(waits_in: Any, original: Any) -> Any:
             elif refused:
                 ledger.refused_full += 1
             raise
-        guarded(sent, ledger, self._state, item, receivers)
+        guarded(sent, ledger, state, item, receivers)
 
     return send
 

@@ -34,10 +34,10 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     @abstractmethod
     def levels_of(self, queue: Any) -> Levels:
-        """What a queue says of itself now; runs none of the host's code."""
+        """Returns the present levels of a queue; runs none of the host's code."""
 
     def order_of(self, queue: Any) -> int:
-        """In which order it gives its items out."""
+        """Returns the order in which it gives its items out."""
         return FIFO
 
     def adopt(self, queue: Any, ledger: QueueLedger) -> None:
@@ -48,7 +48,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         self.replaced.undo()
 
     def owner_of(self, queue: Any) -> Any:
-        """What stands behind `queue`."""
+        """Returns the object behind `queue`."""
         return part_of(self.sort, queue)
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:
@@ -113,7 +113,11 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 def count_put(ledger: QueueLedger, item: object, depth: int, maxsize: Any) -> None:
     """A put has left so many items."""
     ledger.puts += 1
-    if not ledger.band_floor < depth <= ledger.fast_put_max or maxsize is not ledger.capacity:
+    if ledger.band_floor < depth <= ledger.fast_put_max and maxsize is ledger.capacity:
+        return
+    if depth - 1 == ledger.fast_put_max and depth > ledger.band_floor and maxsize is ledger.capacity:
+        ledger.rise(depth - 1)
+    else:
         ledger.note_put(item, depth, maxsize)
 
 

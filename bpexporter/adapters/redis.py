@@ -14,13 +14,13 @@ def level(pool: Any) -> Level:
 
 
 def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no connection is free, and none may be made."""
+    """Returns whether no connection is free, and none may be made."""
     return not pool.can_get_connection()
 
 
 ADAPTER = Adapter(
     library="redis",
-    tried=("5.0.1", "8.1"),
+    tried=("5.0.8", "8.1"),
     sorts=(
         Limiter(
             module="redis.asyncio.connection",

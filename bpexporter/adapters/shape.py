@@ -6,6 +6,7 @@ It is loaded when the program has imported the library, and heeded where the ver
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,7 +27,7 @@ class Acquiring:
     method: str
     """The method."""
     has_to_wait: Callable[..., bool]
-    """Whether a caller that comes now waits; is given what the method is given."""
+    """True where a caller that comes now waits; is given what the method is given."""
     of: str = ""
     """The class of the same module that has it, where that is not the limiter's own."""
 
@@ -61,10 +62,12 @@ class Sort:
     """The module that defines it."""
     name: str
     """Its name there."""
+    former: tuple[str, ...] = ()
+    """Names that it has in other versions."""
     made: str = "__init__"
     """The method after which an object is whole."""
     behind: Callable[[Any], Any] = itself
-    """What lives as long as the object and can be referred to weakly: the object itself, or a part of it."""
+    """The object itself, or a part of it, that lives as long and can be referred to weakly."""
     others: tuple[str, ...] = ()
     """Further classes of the module whose objects stand for one of this sort: `behind` leads from them to it."""
     libraries: tuple[str, ...] = ()
@@ -72,11 +75,17 @@ class Sort:
     inside: int | None = None
     """The index of the object, or what stands for it, in the tuple that the library hands out."""
     is_named: bool = False
-    """Whether its name begins with package and class, and not with where it was made alone."""
+    """True where its name begins with package and class, and not with where it was made alone."""
     instrument: str = "bpexporter.adapters.limiters"
     """The module whose class `Instrument`, made with the sort, watches it."""
     functions: Mapping[str, str] = field(default_factory=dict)
     """By the function of the library that makes it: its name; empty where it is a part of another and left out."""
+
+    def classes(self) -> tuple[type, ...]:
+        """The classes, the one that is made first, as far as the program has loaded them and this version has them."""
+        module = sys.modules.get(self.module)
+        found = (getattr(module, name, None) for name in (self.name, *self.former, *self.others))
+        return tuple(kind for kind in found if isinstance(kind, type))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +93,14 @@ class Limiter(Sort):
     """A limiter: a number of permits."""
 
     level: Callable[[Any], Level]
-    """What it says of itself now, read from what stands behind it; runs on any thread, and none of the host's code."""
+    """The present state, read from the object behind it; runs on any thread, and none of the host's code."""
     methods: tuple[Acquiring | Landing | Replacing, ...]
-    """Where its callers wait."""
+    """The methods in which its callers wait."""
     free: Callable[[Any], float] | None = None
     """Permits that are free: where `level` knows no capacity, it is the most that were."""
 
     def level_of(self, ledger: LimiterLedger, behind: Any) -> Level:
-        """What the limiter says of itself, or what is known of it by its free permits."""
+        """Returns the limiter's own account, or what is known of it by its free permits."""
         level = self.level(behind)
         if level is UNKNOWN and self.free is not None:
             free = self.free(behind)
@@ -114,7 +123,7 @@ class Limiter(Sort):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """What makes classes of a library resources."""
+    """An adapter: makes classes of a library resources."""
 
     library: str
     """The distribution, as it is installed."""

@@ -1,4 +1,4 @@
-"""What libraries make for their own start-up, or one for each connection, and what therefore is left out.
+"""Objects that are left out: made by libraries for their own start-up, or one for each connection.
 
 Whoever wants to see one of them allows it: ``--allow``, ``BPEXPORTER_ALLOW`` or ``install(allow=...)``.
 """
@@ -13,19 +13,19 @@ QUIET = {
     "uvicorn.lifespan": "two messages at the start and two at the end",
     "uvicorn.protocols.websockets": "unbounded, one a connection: who does not read shows in its stream",
     "hypercorn.asyncio.lifespan": "two messages at the start and two at the end",
-    "hypercorn.asyncio.worker_context": "ends the server",
+    "quart.asgi": "unbounded, one a WebSocket: who does not read shows in its stream",
+    "quart.testing": "the two ends of a test",
+    "sanic.server.websockets": "one a connection: who does not read shows in its stream",
     "starlette.middleware.base": "one a request, without a buffer: who is slow shows in its stream",
-    "starlette.testclient": "two ends of one test",
-    "ipykernel": "what a notebook's kernel says to itself",
-    "jupyter_client": "what a notebook's kernel says to itself",
+    "starlette.testclient": "the two ends of a test",
 }
 
 
 def reason_to_be_quiet(place: Place) -> str | None:
-    """Why what is made at `place` is left out; ``None`` where it is not."""
+    """Returns why what is made at `place` is left out; ``None`` where it is not."""
     module = place.modules[0]
     package = module.partition(".")[0]
-    reasons = {**QUIET, **_inner_workings(package)} if modules_of(package) else QUIET
+    reasons = QUIET if place.adapted or not modules_of(package) else {**QUIET, **_inner_workings(package)}
     return next(
         (reason for inner, reason in reasons.items() if module == inner or module.startswith(f"{inner}.")), None
     )

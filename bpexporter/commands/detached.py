@@ -33,7 +33,7 @@ class NotDetached(Exception):
     """The server would be a child of this process, or no process can be started."""
 
 
-def detach(sock: socket.socket, folder: Path, host: str) -> None:
+def detach(sock: socket.socket, folder: Path, host: str, *, web_config: str | None = None) -> None:
     """Start the server of `folder` with the listening `sock`. Raises `NotDetached`, with nothing left behind."""
     if os.getpid() == 1 or not sys.executable or not hasattr(os, "fork"):
         raise NotDetached
@@ -41,7 +41,7 @@ def detach(sock: socket.socket, folder: Path, host: str) -> None:
     held = record(folder, port)
     told, tell = os.pipe()
     try:
-        given = {"dir": str(folder), "host": host, "port": port, "path": search_path()}
+        given = {"dir": str(folder), "host": host, "port": port, "path": search_path(), "web": web_config}
         child = os.fork()
         if not child:
             _in_between(sock.fileno(), held, tell, given)
@@ -60,7 +60,7 @@ def detach(sock: socket.socket, folder: Path, host: str) -> None:
 
 
 def search_path() -> list[str]:
-    """Where modules are found, in the order in which we have found ours; not where the program is."""
+    """Returns the folders in which modules are found, in the order in which ours were, without the program's own."""
     return [*sys.path, str(Path(__file__).parents[2])]
 
 
@@ -106,6 +106,7 @@ def _become_server(sock: int, held: int, tell: int, given: dict[str, Any]) -> No
 
 def serve(given: dict[str, Any]) -> None:
     """In the server: serve until nobody is left for a while, or somebody asks for the address; then tidy up."""
+    from bpexporter.server.door import OPEN, read_web_config
     from bpexporter.server.sidecar import Sidecar
 
     folder = Path(given["dir"])
@@ -113,7 +114,8 @@ def serve(given: dict[str, Any]) -> None:
     sock.setblocking(False)
     os.set_inheritable(RECORD, False)
     os.set_inheritable(SOCKET, False)
-    sidecar = Sidecar(folder, given["host"], given["port"], sock=sock)
+    door = read_web_config(given["web"]) if given["web"] else OPEN
+    sidecar = Sidecar(folder, given["host"], given["port"], sock=sock, door=door)
     signal.signal(signal.SIGTERM, lambda *_: sidecar.stop())
     try:
         sidecar.serve(alone=ALONE, leave=folder / LEAVE)

@@ -130,7 +130,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def leave_alone() -> None:
-    """Commands of ours are no programs to be watched, also where BPEXPORTER_DIR is set."""
+    """Commands of ours, but for the demo, are no programs to be watched, also where BPEXPORTER_DIR is set."""
     publisher = sys.modules.get("bpexporter.publishing.publisher")
     installed = sys.modules.get("bpexporter.automatic.install")
     if publisher is not None:
@@ -148,7 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.fail(f"unrecognized arguments: {' '.join(unknown)}")
         return run.run_under_watch(options, program)
     options = parser().parse_args(own)
-    leave_alone()
+    if options.call is not run_demo:
+        leave_alone()
     try:
         code = int(options.call(options))
         sys.stdout.flush()

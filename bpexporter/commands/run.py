@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.commands.wishes import Settings
-from bpexporter.commands.words import chosen, port, say, text
+from bpexporter.commands.words import WEB_CONFIG, chosen, port, say, text
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 USAGE = (
@@ -90,6 +90,7 @@ def fill(run: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--in-process", action="store_true", help="serve on a thread of the program, which then loads aiohttp"
     )
+    run.add_argument("--web-config", metavar="FILE", help=WEB_CONFIG)
     run.set_defaults(call=None, fail=run.error)
 
 
@@ -138,7 +139,7 @@ def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What the words of the call, and the environment, say; words that make no sense end the process."""
+    """Returns the wishes of the call's words and of the environment; words that make no sense end the process."""
     return Settings(
         host=chosen(options, "host", text, DEFAULT_HOST),
         port=chosen(options, "port", port, DEFAULT_PORT),
@@ -147,4 +148,5 @@ def settings_of(options: argparse.Namespace) -> Settings:
         children=not options.no_children,
         allow=patterns(options.allow),
         deny=patterns(options.deny),
+        web_config=str(Path(options.web_config).absolute()) if options.web_config else None,
     )

@@ -1,16 +1,18 @@
-"""How the metrics of a program under `bpexporter run` are served: by a detached process, a sidecar, or in it."""
+"""Serving the metrics of a program under `bpexporter run`: by a detached process, a sidecar, or in the program."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from bpexporter.automatic.children import reaches_children
 from bpexporter.automatic.install import install
 from bpexporter.automatic.resolving import Foreign
-from bpexporter.commands.detached import NotDetached, detach
+from bpexporter.commands.detached import NotDetached, detach, search_path
 from bpexporter.commands.seeing import tell_at_the_end
 from bpexporter.commands.wishes import Settings
 from bpexporter.commands.words import say
@@ -99,10 +101,23 @@ def bound(host: str, port: int) -> socket.socket:
 
 def served(settings: Settings, sock: socket.socket) -> str:
     """Have the metrics served from `sock`; what is to be said of it."""
-    url = url_of(settings.host, sock.getsockname()[1])
+    url = url_of(settings.host, sock.getsockname()[1], secure=is_secure(settings))
     if settings.in_process or not detached(settings, sock):
         serve_here(settings, sock)
     return f"the metrics of this program are at {url}"
+
+
+def is_secure(settings: Settings) -> bool:
+    """Returns whether TLS is served; told by what the file says, which is checked in a process of its own."""
+    if settings.web_config is None:
+        return False
+    code = "import sys; from bpexporter.server.door import read_web_config; print(read_web_config(sys.argv[1]).tls)"
+    path = {"PYTHONPATH": os.pathsep.join(search_path())}
+    command = [sys.executable, "-c", code, settings.web_config]
+    done = subprocess.run(command, env={**os.environ, **path}, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotServe(done.stderr.strip().rpartition("\n")[2], wrong_words=True)
+    return done.stdout.strip() != "None"
 
 
 def detached(settings: Settings, sock: socket.socket) -> bool:
@@ -114,7 +129,7 @@ def detached(settings: Settings, sock: socket.socket) -> bool:
     try:
         publisher = publish(folder)
         publisher.publish()  # from now on the server knows of us, whether or not anything is ever watched
-        detach(sock, folder, settings.host)
+        detach(sock, folder, settings.host, web_config=settings.web_config)
     except (NotDetached, OSError):
         forget(folder)
         return False
@@ -141,8 +156,8 @@ def serve_here(settings: Settings, sock: socket.socket) -> None:
     port = sock.getsockname()[1]
     sock.close()
     try:
-        start(settings.host, port)
-    except OSError as error:
+        start(settings.host, port, web_config=settings.web_config)
+    except (OSError, ValueError) as error:
         raise CannotServe(str(error)) from error
     tell_at_the_end(None)
 

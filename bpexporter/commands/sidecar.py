@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from bpexporter.commands.words import chosen, port, say, text
+from bpexporter.commands.words import WEB_CONFIG, chosen, port, say, text
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 SIDECAR = "Serve the merged readings of all processes that publish in a folder"
@@ -33,18 +33,21 @@ def word_sidecar(commands: Any) -> None:
         help="series of its own for each living process, with the label process (pid and ID); "
         "what ended processes have counted is not shown then",
     )
+    sidecar.add_argument("--web-config", metavar="FILE", help=WEB_CONFIG)
     sidecar.set_defaults(call=run_sidecar, fail=sidecar.error)
 
 
 def run_sidecar(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C."""
+    from bpexporter.server.door import OPEN, read_web_config
     from bpexporter.server.sidecar import Sidecar
 
     folder = chosen(options, "dir", text, "")
     if not folder:
         options.fail("--dir DIR, or BPEXPORTER_DIR in the environment, is needed")
     address = chosen(options, "host", text, DEFAULT_HOST), chosen(options, "port", port, DEFAULT_PORT)
-    sidecar = Sidecar(Path(folder).absolute(), *address, per_process=options.per_process)
+    door = read_web_config(options.web_config) if options.web_config else OPEN
+    sidecar = Sidecar(Path(folder).absolute(), *address, per_process=options.per_process, door=door)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sidecar.stop())
     say(f"the metrics of the processes in {folder} are at {sidecar.exporter.url}")

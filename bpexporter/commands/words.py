@@ -10,6 +10,8 @@ from typing import Any
 
 from bpexporter.settings import VARIABLES, from_environment
 
+WEB_CONFIG = "TLS, client certificates and passwords, in the form of Prometheus' exporter-toolkit"
+
 
 def port(text: str) -> int:
     """`text` as a port, for argparse."""
@@ -20,7 +22,7 @@ def port(text: str) -> int:
 
 
 def text(given: str) -> str:
-    """What is given, as it is, for argparse."""
+    """Returns the text of the user as it is, for argparse."""
     return given
 
 

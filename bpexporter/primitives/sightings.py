@@ -1,4 +1,4 @@
-"""What was seen waiting whenever somebody looked, in a queue whose items have places.
+"""Sightings: items seen waiting whenever somebody looked, in a queue whose items have places.
 
 The marks of tracers hold while all comes and goes by put and get. A host that takes items out, or puts them back to the
 front, by other ways moves the rest: an item that was seen is then looked for at the places to which it can have
@@ -8,6 +8,7 @@ reads; the thread that puts and gets never touches it.
 
 from __future__ import annotations
 
+import math
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -22,7 +23,7 @@ class View(NamedTuple):
     """A queue at one moment."""
 
     container: Any
-    """What the items lie in: the next one in at its right end."""
+    """The container of the items: the next one in at its right end."""
     depth: int
     """Items waiting."""
     puts: int
@@ -41,30 +42,51 @@ class Sighting(NamedTuple):
     key: int
     """Its identity."""
     likeness: Any
-    """What tells it from another at its address."""
+    """The likeness, which tells it from another at its address."""
 
 
 class Sightings:
     """Items of a queue that were seen waiting, the oldest first."""
 
-    __slots__ = ("looked", "seen", "stacked")
+    __slots__ = ("looked", "seen", "stacked", "trusted_from")
 
     def __init__(self, *, stacked: bool) -> None:
         self.stacked = stacked  # last in, first out
         self.seen: tuple[Sighting, ...] = ()
         self.looked = View((), 0, 0, 0)
+        self.trusted_from = -math.inf  # before, something gave way to another in its place
 
-    def look(self, view: View, now: float, *, since: float) -> float:
-        """Since when the oldest waits that is known; `since` is what is known otherwise of the first in."""
+    def copy(self) -> Sightings:
+        """The same, to look on with."""
+        other = Sightings(stacked=self.stacked)
+        other.seen, other.looked, other.trusted_from = self.seen, self.looked, self.trusted_from
+        return other
+
+    def look(self, view: View, now: float, *, since: float, empty_at: float) -> float:
+        """Returns since when the oldest known item waits.
+
+        `since` is what is known otherwise of the first in; nothing has been there since before `empty_at`.
+        """
+        self.seen = tuple([sighting for sighting in self.seen if sighting.since >= empty_at])
         before, self.looked = self.looked, view._replace(container=())
         shift = view.unaccounted - before.unaccounted
         kept = [] if shift and view.depth <= view.puts - before.puts else self._kept(view, shift)
+        if not shift and any(self._is_replaced(sighting, view) for sighting in self.seen):
+            self.trusted_from = now
         if self.looked != before or not kept:
-            kept += self._new(view, now, since)
+            kept += self._new(view, now, max(since, self.trusted_from))
         oldest = {one.number: one for one in sorted(kept, key=SINCE, reverse=True)}  # of each place the oldest stays
         kept = sorted(oldest.values(), key=SINCE)
         self.seen = tuple(kept if len(kept) <= MOST_SEEN else kept[::2])
         return min((sighting.since for sighting in self.seen), default=now)
+
+    def renumbered(self, puts: int, depth: Any, elapsed: float) -> Sightings:
+        """The same for who counts from zero with the present `depth` items, by a clock that is `elapsed` ahead."""
+        others = Sightings(stacked=self.stacked)
+        back = 0 if self.stacked else puts
+        others.seen = tuple(one._replace(number=one.number - back, since=one.since + elapsed) for one in self.seen)
+        others.looked = View((), depth, 0, -depth)
+        return others
 
     def _kept(self, view: View, shift: int) -> list[Sighting]:
         """Those seen before that are there still: where they must be, or where other ways can have moved them to."""
@@ -76,6 +98,11 @@ class Sightings:
         numbers = [number for number in {sighting.number, moved} if self._is_at(number, view, sighting)]
         # At both places lies what looks the same: who knows which of the two this was.
         return sighting._replace(number=numbers[0]) if len(numbers) == 1 else None
+
+    def _is_replaced(self, sighting: Sighting, view: View) -> bool:
+        index = self._index(sighting.number, view)
+        in_place = 0 <= index < view.depth and (not self.stacked or sighting.number == 1)
+        return in_place and not is_at(view.container, index, sighting)
 
     def _is_at(self, number: int, view: View, sighting: Sighting) -> bool:
         index = self._index(number, view)
@@ -108,7 +135,7 @@ class Counted:
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
-        """Since when the oldest waits that is known."""
+        """Returns since when the oldest known item waits."""
         gets = view.puts - view.unaccounted - view.depth
         if view.unaccounted != self.unaccounted:
             self.unaccounted, self.seen = view.unaccounted, ()
@@ -120,7 +147,7 @@ class Counted:
 
 
 def is_at(container: Any, index: int, sighting: Sighting) -> bool:
-    """Whether the item of `sighting` lies at `index`."""
+    """Returns whether the item of `sighting` lies at `index`."""
     try:
         item = container[index]
     except IndexError:

@@ -1,12 +1,13 @@
 """Tracers: a few items of a queue, each timed on its way from put to get.
 
 How an item is known again depends on the order in which the queue gives its items out: by the number
-of gets, by its height, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
+of gets, by its depth, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
 item seen waiting whose put was not timed: it bounds an age and is no sample.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -23,11 +24,11 @@ class Mark(NamedTuple):
     """An item that is timed."""
 
     at: int
-    """The gets, the height or the identity by which it is known again."""
+    """The gets, the depth or the identity by which it is known again."""
     since: float
     """Monotonic seconds at its put."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
 
 
 class InTurn:
@@ -57,12 +58,12 @@ class InTurn:
         return self.marks[0].at if self.marks else NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
 
     def since(self, gets: int, depth: int, now: float) -> float:
-        """Since when the oldest that is still in waits; `now` when there is none."""
+        """Returns since when the oldest that is still in waits; `now` when there is none."""
         return next((mark.since for mark in self.marks if gets < mark.at <= gets + depth), now)
 
 
@@ -92,7 +93,7 @@ class Stacked:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return self.marks[-1].at if self.marks else 0
 
@@ -103,9 +104,9 @@ class Start(NamedTuple):
     since: float
     """Monotonic seconds at its put, or when it was first seen waiting."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
     likeness: Any
-    """What tells it from another that has come to lie at its address."""
+    """The likeness, which tells it from another that has come to lie at its address."""
     twin: int = 0
     """The identity of what it was put as, or is kept as, where that is another object."""
 
@@ -113,11 +114,12 @@ class Start(NamedTuple):
 class ByIdentity:
     """Any other order: an item is known again by its identity, where it is seen in the queue's container."""
 
-    __slots__ = ("puts", "starts")
+    __slots__ = ("puts", "starts", "trusted_from")
 
     def __init__(self) -> None:
         self.starts: dict[int, Start] = {}
         self.puts = 0  # of the queue, when the container was last looked at
+        self.trusted_from = -math.inf  # before, something gave way to another in its place
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
@@ -161,9 +163,14 @@ class ByIdentity:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
+
+    def know(self, other: ByIdentity, elapsed: float) -> None:
+        """Takes over what `other` knows, by a clock that is `elapsed` ahead; it is no sample any more."""
+        for key, start in other.starts.copy().items():
+            self.starts[key] = start._replace(since=start.since + elapsed, known=True)
 
     def doubt(self, depth: int, puts: int) -> None:
         """Items came or went by other ways: where as many went in since the last look, none need be there any more."""
@@ -172,26 +179,26 @@ class ByIdentity:
         self.puts = puts
 
     def look(self, container: Any, puts: int, now: float) -> float:
-        """Since when the oldest waits that is known and in `container`; the rest of what lies there is known from now.
+        """Returns since when the oldest known item in `container` waits; the others there are known from now on.
 
         May be called from another thread than the one that adds and takes.
         """
         if len(container) > SEARCHED:
             return min((start.since for start in self.starts.copy().values()), default=now)
         present = identities(container)
-        found = [self._found(key, start, container, present) for key, start in self.starts.copy().items()]
+        found = [self._found(key, start, container, present, now) for key, start in self.starts.copy().items()]
         if type(container) in INDEXED and present:
             for index in {0, len(present) // 2, len(present) - 1}:
                 self._see(present[index], container, index, now)
         self.puts = puts
         return min((since for since in found if since is not None), default=now)
 
-    def _found(self, key: int, start: Start, container: Any, present: list[int]) -> float | None:
-        """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
+    def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
+        """Returns since when the item of `key` waits, and forgets it where it is not there: then ``None``."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
-        if start.known:
-            self.starts.pop(key, None)
+        if start.known and self.starts.pop(key, None) is not None:
+            self.trusted_from = now
         return None
 
     def _is_at(self, index: int, start: Start, container: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Where the fields of a reading lie in a row of floats: what is published is rows, and most of it is never more.
+"""Layouts: where the fields of a reading lie in a row of floats, for rows are what is published.
 
 A layout is made once for each form that a reading takes, so that rows of many processes which have the same one are
 added up column by column, without a reading being made of any.
@@ -24,7 +24,7 @@ DECLARED: dict[str, dict[str, Metric]] = {
 
 
 def width(shape: Shape) -> int:
-    """How many columns a field of this form takes."""
+    """Returns how many columns a field of this form takes."""
     match shape:
         case ("number",):
             return 1
@@ -40,7 +40,7 @@ def width(shape: Shape) -> int:
 class Layout:
     """The form of one reading. Compared by identity: `layout_of` gives the same one for the same form."""
 
-    __slots__ = ("ages", "counted", "fields", "kind", "others", "places", "spans", "width")
+    __slots__ = ("ages", "bounds", "counted", "fields", "kind", "others", "places", "spans", "width")
 
     def __init__(self, kind: str, fields: tuple[tuple[str, Shape], ...]) -> None:
         self.kind = kind
@@ -55,6 +55,10 @@ class Layout:
         self.others = tuple(
             (at, one.merge) for at, one in enumerate(declared) if one is not None and one.merge != "sum"
         )
+        # of the histograms, None where there is none
+        kinds = ((DECLARED.get(kind, {}).get(field), shape) for field, shape in fields)
+        histograms = [shape for metric, shape in kinds if metric is not None and metric.kind == "histogram"]
+        self.bounds = tuple(shape[1] if shape[0] == "histogram" else None for shape in histograms)
         self.ages = tuple(at for at, one in enumerate(declared) if one is not None and one.ages)
 
 
@@ -67,7 +71,7 @@ def _spans(fields: tuple[tuple[str, Shape], ...]) -> Iterator[tuple[str, Shape, 
 
 
 def _places(field: str, shape: Shape) -> Iterator[tuple[Any, ...]]:
-    """What each column of a field means, in whatever layout it stands."""
+    """Returns the meaning of each column of a field, the same in every layout."""
     match shape[0]:
         case "number":
             yield (field,)

@@ -14,7 +14,7 @@ from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.publishing.layouts import DECLARED, NUMBER, UNKNOWN, Layout, Shape, layout_of
 
 NAN, INFINITY = math.nan, math.inf
-# What is counted is published in whole parts of a second of this size, about a microsecond: sums of such numbers are
+# Counts are published in whole parts of a second of this size, about a microsecond: sums of such numbers are
 # exact in whatever order they are made, so no counter falls by a last digit when a process ends.
 GRAINS = 1 << 20
 # These are shown as whole numbers, unless they are none.
@@ -25,7 +25,7 @@ Rows = dict[tuple[str, str], Row]
 
 
 class _Plan:
-    """How the readings of one kind become rows: first the numbers, then what has a form that may change."""
+    """The rows of one kind's readings: first the numbers, then the fields whose form may change."""
 
     def __init__(self, kind: str) -> None:
         declared, names = DECLARED[kind], READINGS[kind]._fields
@@ -33,19 +33,26 @@ class _Plan:
         self.kind = kind
         self.gauges = [names.index(name) for name in numbers if declared[name].kind == "gauge"]
         self.counters = [names.index(name) for name in numbers if declared[name].kind == "counter"]
-        self.others = [at for at, name in enumerate(names) if name not in numbers]
-        self.numbers = tuple((names[at], NUMBER) for at in (*self.gauges, *self.counters))
-        self.names = tuple(names[at] for at in self.others)
-        self.known: dict[tuple[Shape, ...], Layout] = {}
+        others = [at for at, name in enumerate(names) if name not in numbers]
+        self.histograms = [at for at in others if names[at] in declared and declared[names[at]].kind == "histogram"]
+        self.others = [at for at in others if at not in self.histograms]
+        self._numbers = tuple((names[at], NUMBER) for at in (*self.gauges, *self.counters))
+        self._names = tuple(names[at] for at in (*self.histograms, *self.others))
+        self._known: dict[tuple[Any, ...], Layout] = {}
 
-    def layout(self, shapes: tuple[Shape, ...]) -> Layout:
-        """The layout with these shapes after the numbers."""
-        known = self.known.get(shapes)
+    def layout(self, bounds: list[tuple[float, ...] | None], shapes: list[Shape]) -> Layout:
+        """The layout with these bounds of its histograms, and these shapes after them."""
+        # A known layout holds its bounds, so that no others can have their identity; to hash them takes longer.
+        form = (*map(id, bounds), *shapes)
+        known = self._known.get(form)
         if known is None:
-            if len(self.known) >= 1_000:
-                self.known.clear()
-            fields = (*self.numbers, *zip(self.names, shapes, strict=True))
-            known = self.known[shapes] = layout_of(self.kind, fields)
+            if len(self._known) >= 1_000:
+                self._known.clear()
+            found = [UNKNOWN if one is None else ("histogram", one) for one in bounds]
+            fields = (*self._numbers, *zip(self._names, (*found, *shapes), strict=True))
+            known = layout_of(self.kind, fields)
+            if all(one is other for one, other in zip(bounds, known.bounds, strict=True)):
+                self._known[form] = known
         return known
 
 
@@ -63,12 +70,19 @@ def row_of(kind: str, reading: Any) -> Row:
     row = [NAN if value is None or not 0 <= value < INFINITY else value for value in gauges]
     counters = [reading[at] for at in plan.counters]
     row += [value if type(value) is int else _grain(value) for value in counters]
+    bounds: list[tuple[float, ...] | None] = []
+    for at in plan.histograms:
+        value = reading[at]
+        bounds.append(None if value is None else value.bounds)
+        if value is not None:
+            row += value.counts
+            row.append(_grain(value.sum))
     shapes: list[Shape] = []
     for at in plan.others:
         shape, numbers = shaped(reading[at])
         shapes.append(shape)
         row += numbers
-    return plan.layout(tuple(shapes)), row
+    return plan.layout(bounds, shapes), row
 
 
 def _grain(value: Any) -> Any:
@@ -76,9 +90,7 @@ def _grain(value: Any) -> Any:
 
 
 def shaped(value: Any) -> tuple[Shape, list[float]]:
-    """The form of the value of a field, and its numbers."""
-    if isinstance(value, HistogramReading):
-        return ("histogram", value.bounds), [*value.counts, _grain(value.sum)]
+    """The form of a value that is no histogram, and its numbers."""
     if isinstance(value, tuple):
         return ("parts", len(value)), list(map(_grain, value))
     if isinstance(value, Mapping):
@@ -102,7 +114,7 @@ def rows_of(snapshot: Snapshot, swallow: Callable[[Exception], None]) -> Rows:
 
 
 def counted(row: Row) -> Row:
-    """What `row` has counted: its gauges are not known."""
+    """Returns the counts of `row`, whose gauges are not known."""
     layout, numbers = row
     return layout, [number if counts else NAN for number, counts in zip(numbers, layout.counted, strict=True)]
 

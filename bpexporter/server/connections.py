@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 
@@ -21,7 +22,7 @@ KEEPALIVE_SECONDS = 5.0
 
 
 class Limits(NamedTuple):
-    """What a connection may take. Together with one `tick` each deadline stays under 15 s."""
+    """The limits of a connection. Together with one `tick` each deadline stays under 15 s."""
 
     idle: float = 10.0
     """Seconds until a request is complete, counted from the connection or from the last answer, not from the
@@ -190,6 +191,6 @@ async def in_flight(request: web.Request, handler: Any) -> web.StreamResponse:
     return answer
 
 
-async def dress(_request: web.Request, answer: web.StreamResponse) -> None:
-    """Give `answer` the headers that all have in common."""
-    answer.headers.update(HEADERS)
+async def dress(_request: web.Request, answer: web.StreamResponse, *, more: Mapping[str, str]) -> None:
+    """Give `answer` the headers that all have in common, and `more`."""
+    answer.headers.update({**HEADERS, **more})

@@ -7,6 +7,7 @@ event loop: a scrape is answered while the application's loop is stuck, and no e
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
 from bpexporter.server.connections import DEFAULT_LIMITS, Limits
+from bpexporter.server.door import OPEN, read_web_config
 from bpexporter.server.exporter import Exporter, forks
 from bpexporter.server.listening import AddressError
 from bpexporter.server.page.answers import PageAnswers
@@ -49,6 +51,7 @@ def start(
     *,
     hub: Hub | None = None,
     registries: Iterable[Any] = (),
+    web_config: str | os.PathLike[str] | None = None,
     _limits: Limits = DEFAULT_LIMITS,
 ) -> Exporter:
     """Serve ``/metrics``, ``/healthz`` and a page for people at ``/`` on a daemon thread of its own.
@@ -70,7 +73,8 @@ def start(
             if not running.serves(hub, found):
                 raise ValueError(f"{running!r} shows another hub or other registries")
             return running
-        exporter = Exporter(host, port, hub=hub, registries=found, limits=_limits)
+        door = OPEN if web_config is None else read_web_config(os.fspath(web_config))
+        exporter = Exporter(host, port, hub=hub, registries=found, limits=_limits, door=door)
         forks.running[host, exporter.port] = exporter
         exporter.launch()
         return exporter

@@ -28,6 +28,7 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
+from bpexporter.server.door import OPEN, Door, Doorkeeper
 from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
@@ -47,7 +48,7 @@ def make_loop(selector: selectors.BaseSelector) -> asyncio.AbstractEventLoop:
 
 
 def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What asyncio would log with a traceback: one line in our own log."""
+    """Logs one line of ours where asyncio would log a traceback."""
     error = context.get("exception")
     if not isinstance(error, ConnectionError):
         logger.warning("%s: %s", context.get("message"), type(error).__name__)
@@ -70,10 +71,12 @@ class Exporter:
         registries: tuple[Any, ...] = (),
         limits: Limits = DEFAULT_LIMITS,
         sock: socket.socket | None = None,
+        door: Door = OPEN,
         processes: Callable[[], list[dict[str, Any]]] = list,
         unseen: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
         self.host = host
+        self._door = door
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
@@ -91,16 +94,16 @@ class Exporter:
 
     @property
     def url(self) -> str:
-        """Where the metrics are; with every interface listened on, as seen from this machine."""
-        return url_of(self.host, self.port)
+        """The address of the metrics; with every interface listened on, as seen from this machine."""
+        return url_of(self.host, self.port, secure=self._door.tls is not None)
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """True while it serves."""
         return self._thread.is_alive() and self._failure is None
 
     def serves(self, hub: Source, registries: tuple[Any, ...]) -> bool:
-        """Whether it shows exactly `hub` and `registries`."""
+        """Returns whether it shows exactly `hub` and `registries`."""
         mine, own = self._sources
         return mine is hub and len(own) == len(registries) and all(map(_same, own, registries))
 
@@ -187,7 +190,7 @@ class Exporter:
         options |= {"loop": loop, "logger": logger, "lingering_time": 1.0, "auto_decompress": False}
         assert runner.server is not None
         make = partial(Connection, runner.server, connections, **options)
-        server = await loop.create_server(make, sock=self._socket, backlog=BACKLOG)
+        server = await loop.create_server(make, sock=self._socket, backlog=BACKLOG, ssl=self._door.tls)
         self._ready.set()
         keeping = loop.create_task(self._page.keep())
         try:
@@ -202,8 +205,9 @@ class Exporter:
 
     def _app(self) -> web.Application:
         answers = self._answers
-        app = web.Application(middlewares=[in_flight])
-        app.on_response_prepare.append(dress)
+        keeper = Doorkeeper(self._door, host=self.host, bound=self._socket.getsockname()[0])
+        app = web.Application(middlewares=[in_flight, keeper.middleware()])
+        app.on_response_prepare.append(partial(dress, more=self._door.headers))
         app.router.add_get("/metrics", answers.metrics)
         app.router.add_get("/healthz", answers.health)
         for path, handler in self._page.routes().items():
@@ -244,7 +248,7 @@ def _same(one: object, other: object) -> bool:
 
 
 class Forks:
-    """What a forked child replaces: the lock, and the exporters whose threads it does not have."""
+    """Replaces, in a forked child, the lock, and the exporters whose threads it does not have."""
 
     def __init__(self) -> None:
         # Reentrant: a signal handler may stop what the main thread is about to start.

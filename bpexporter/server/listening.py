@@ -1,4 +1,4 @@
-"""Where the endpoint listens. Loads no library: `bpexporter run` binds in a process that another one serves."""
+"""The socket of the endpoint. Loads no library: `bpexporter run` binds in a process that another one serves."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def bind(host: str, port: int) -> socket.socket:
     raise OSError(code, f"bpexporter cannot listen on {host!r} port {port}: {os.strerror(code)}") from None
 
 
-def url_of(host: str, port: int) -> str:
+def url_of(host: str, port: int, *, secure: bool = False) -> str:
     """The address of the metrics; with every interface listened on, as seen from this machine."""
     seen = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{seen}]' if ':' in seen else seen}:{port}/metrics"
+    return f"http{'s' * secure}://{f'[{seen}]' if ':' in seen else seen}:{port}/metrics"

@@ -10,15 +10,10 @@ import pytest
 from needs import missing
 from processes import files, puts, states
 
-from bpexporter.automatic import children
 from bpexporter.publishing.folder import Folder
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = {
-    "bpexporter.pth": (ROOT / "bpexporter.pth").read_text(),
-    "bpexporter.start": (ROOT / "bpexporter.start").read_text(),
-    f"{children.TOP}.py": (ROOT / "bpexporter" / "automatic" / "children.py").read_text(),
-}
+SHIPPED = {path.name: path.read_text() for path in (ROOT / "startup").iterdir() if path.is_file()}
 PUT = "import asyncio; q = asyncio.Queue(); q.put_nowait(1)"
 
 

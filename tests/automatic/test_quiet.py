@@ -2,12 +2,18 @@
 
 import asyncio
 
+import aiohttp
 import pytest
+import uvicorn
 
 import bpexporter
 from bpexporter.automatic.filters import settings
 from bpexporter.automatic.quiet import QUIET, reason_to_be_quiet
+from bpexporter.export.text import render
 from bpexporter.naming.places import Place
+
+THREADS = "anyio:default thread limiter"
+CLIENT = "httpcore.AsyncConnectionPool:programs.service.lifespan:app.state.client"
 
 
 @pytest.mark.parametrize("module", QUIET)
@@ -35,8 +41,6 @@ def test_others_are_seen(module):
 
 async def test_an_unbounded_queue_has_no_series_that_can_only_be_0():
     """Nobody waits to put into a queue without a bound: it says nothing of such waits; a bounded one says it is 0."""
-    from bpexporter.export.text import render
-
     hub = bpexporter.Hub()
     unbounded, bounded = asyncio.Queue(), asyncio.Queue(1)
     bpexporter.watch(unbounded, "unbounded", hub=hub)
@@ -52,3 +56,37 @@ async def test_an_unbounded_queue_has_no_series_that_can_only_be_0():
         "put_wait_seconds_bucket", "put_wait_seconds_count", "put_wait_seconds_sum",
     }  # fmt: skip
     bpexporter.unwatch(unbounded), bpexporter.unwatch(bounded)
+
+
+async def test_the_page_of_a_typical_service_is_short():
+    """A FastAPI service on uvicorn that was used shows its threads, its client and its loop, and no start-up queue."""
+    from programs.service import app
+
+    hub = bpexporter.Hub()
+    bpexporter.install(hub=hub, deny=__name__)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    serving = asyncio.create_task(server.serve())
+    try:
+        while not server.started:  # noqa: ASYNC110  uvicorn tells it in no other way
+            await asyncio.sleep(0.01)
+        address = f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        await use(address)
+        page = render(hub).decode()
+        assert hub.snapshot().queues.keys() == set()
+        assert set(hub.snapshot().limiters) == {THREADS, CLIENT}
+        assert len(page.splitlines()) < 300
+    finally:
+        server.should_exit = True
+        await serving
+        bpexporter.uninstall()
+
+
+async def use(address: str) -> None:
+    """Make some requests of each kind."""
+    async with aiohttp.ClientSession() as client:
+        for route in ("sync", "async") * 5:
+            async with client.get(f"http://{address}/{route}") as response:
+                assert response.status == 200
+        async with client.ws_connect(f"http://{address}/socket") as socket:
+            await socket.send_str("x")
+            assert await socket.receive_str() == "xx"

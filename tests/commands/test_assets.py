@@ -87,8 +87,9 @@ def test_missing_assets_are_told(tmp_path, monkeypatch):
 def test_wheel_and_command_agree():
     """The wheel ships the names that the command writes, no more and no fewer."""
     included = HATCH["wheel"]["force-include"]
-    assert included == {name: f"bpexporter/_assets/{name}" for name in assets.NAMES}
-    assert {"/grafana", "/docker-compose.yml"} <= set(HATCH["sdist"]["include"])
+    at_the_top = {f"startup/{path.name}": path.name for path in (ROOT / "startup").iterdir() if path.is_file()}
+    assert included == {name: f"bpexporter/_assets/{name}" for name in assets.NAMES} | at_the_top
+    assert {"/startup", "/grafana", "/docker-compose.yml"} <= set(HATCH["sdist"]["include"])
 
 
 @pytest.mark.packaging

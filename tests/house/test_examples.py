@@ -122,7 +122,7 @@ async def test_echo_that_nobody_takes_back(hub):
         assert streams["echo"].tcp_limited_seconds[0] > 0  # it is the client that does not read
         assert streams["echo"].kernel_unsent_bytes > 1 << 20
     for ledger in registry_of(hub).members("stream"):
-        ledger.owner().transport.abort()
+        ledger.owner().abort()
     (error,) = await asyncio.gather(program, return_exceptions=True)
     assert error.split(ConnectionResetError)[1] is None
 

@@ -102,6 +102,19 @@ def test_a_full_disk_leaves_what_is_there(file, monkeypatch):
     assert tasks(file.path) == [6.0]
 
 
+@pytest.mark.parametrize("error", [BlockingIOError, FileNotFoundError])
+def test_a_new_file_that_a_sidecar_takes_for_a_leftover_is_lost(file, tmp_path, monkeypatch, error):
+    """Between its making and its lock it looks like one that was never finished: it is begun again."""
+
+    def taken(*_):
+        raise error
+
+    monkeypatch.setattr(own_file, "allocate", taken)
+    with pytest.raises(Lost):
+        OwnFile(tmp_path).write(NAMES, doubles(1), at=1.0)
+    assert [path.name for path in file.path.parent.iterdir()] == [file.id]
+
+
 def test_a_publication_without_bounds_is_refused(file):
     """A process cannot make others read without end."""
     with pytest.raises(OSError, match="more than a process may publish"):

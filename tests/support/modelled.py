@@ -115,6 +115,9 @@ class Model:
         watch(self.queue, NAMES[number % 2], hub=self.hub)
 
     def _edit(self, change):
+        # An edit that leaves the level as it was can be seen by readings alone: there was one before.
+        self.turn()
+        self.readings()
         items = self.queue._queue
         change(items)
         if isinstance(self.queue, asyncio.PriorityQueue):
@@ -149,10 +152,10 @@ class Model:
 
     def _call(self, side, call):
         task = self.loop.create_task(call)
-        before = len(self._waiters(side))
+        before = list(self._waiters(side))
         self.loop.call_soon(self.loop.stop)
         self.loop.run_forever()
-        if not task.done() and len(self._waiters(side)) > before:
+        if any(all(waiter is not one for one in before) for waiter in self._waiters(side)):
             self.counts[f"blocked {side}"] += 1
         self.waiting[task] = (side, self.clock.now)
 

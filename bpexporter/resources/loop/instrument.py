@@ -6,6 +6,7 @@ import asyncio
 from asyncio.events import _get_running_loop
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 from bpexporter.resources.loop.ledger import LoopLedger
@@ -26,12 +27,20 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
 
     def __init__(self) -> None:
         self._lives: Lives | None = None
+        self._beginning: Any = None  # the loop that is about to run
 
     def follow(self, begins: Told, ends: Told) -> None:
         """Tell `begins` of each loop that is about to run, and `ends` of each that is about to close."""
         if self._lives is None:
-            self._lives = Lives(begins, ends)
+            self._lives = Lives(partial(self._begins, begins), ends)
             self._lives.install()
+
+    def _begins(self, begins: Told, loop: Any) -> None:
+        self._beginning = loop
+        try:
+            begins(loop)
+        finally:
+            self._beginning = None
 
     def ledger_of(self, loop: Any) -> LoopLedger | None:
         """The ledger of `loop`, ``None`` where it is not watched."""
@@ -49,7 +58,7 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
         return thread_name(ident)
 
     def keeps_time(self, loop: Any) -> bool:
-        """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""
+        """Returns whether time passes by itself in `loop`: simulated time would never stand still for a timer."""
         kind = type(loop)
         known = getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.startswith("uvloop")
         return known and kind.__dictoffset__ != 0 and getattr(loop.time, "__self__", None) is loop
@@ -62,6 +71,8 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
             return ledger
         if _get_running_loop() is loop:
             ledger.beat()
+        elif self._beginning is loop:
+            ledger.begin_with_run(loop)  # no callback of ours runs in its first turn
         else:
             if loop.is_running():
                 ledger.due = clock()  # where it is stuck, that shows from now on

@@ -1,4 +1,4 @@
-"""How old the oldest item is at least, from all that is known of it.
+"""The age of the oldest item, a lower bound from all that is known of it.
 
 Three things are known: which item came into the empty queue, which items are being timed, and which were seen waiting
 at earlier readings. The first two hold while all comes and goes by put and get; what was seen is looked for, and
@@ -7,10 +7,15 @@ found again or not. Nothing is older than the last moment at which the queue was
 
 from __future__ import annotations
 
+import time
+
 from bpexporter.primitives.sightings import Counted, Sightings, View
 from bpexporter.primitives.tracers import INDEXED, ByIdentity, InTurn
-from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.ledger import UNKNOWN, QueueLedger
 from bpexporter.resources.queue.levels import LIFO, Levels
+
+# So often a queue is looked at again that has changed while it was looked at.
+ATTEMPTS = 4
 
 
 def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
@@ -18,14 +23,28 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     if levels.depth <= 0:
         ledger.sightings = None
         return 0.0
-    view = View(levels.container, levels.depth, ledger.puts, ledger.puts - ledger.gets - levels.depth)
+    view = _view(ledger, levels)
     since = _known(ledger, view, now)
     tracers = ledger.tracers
     if isinstance(tracers, ByIdentity):
-        since = min(since, _seen_in_any_order(ledger, tracers, view, now))
+        seen = _seen_in_any_order(ledger, tracers, view, now)
+        since = min(seen, max(since, tracers.trusted_from))
     elif type(view.container) in INDEXED:
-        since = min(since, _seen_in_order(ledger, view, now, since))
+        since = _seen_in_order(ledger, levels, view, now)
     return max(0.0, now - max(since, ledger.nonempty_since))
+
+
+def _view(ledger: QueueLedger, levels: Levels) -> View:
+    """The queue at one moment: asked for again where the thread that puts and gets is between work and record."""
+    container, depth = levels.container, levels.depth
+    for _ in range(ATTEMPTS):
+        puts, gets = ledger.puts, ledger.gets
+        if container is not None:
+            depth = len(container)
+        if puts - gets - depth == ledger.unaccounted_items:
+            break
+        time.sleep(0)
+    return View(container, depth, puts, puts - gets - depth)
 
 
 def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
@@ -34,8 +53,21 @@ def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     return max(0.0, now - max(_known(ledger, view, now), ledger.nonempty_since))
 
 
+def carry_over(former: QueueLedger, ledger: QueueLedger, levels: Levels) -> None:
+    """Hands on what is known of the items of a queue that gets another name, from its `former` ledger."""
+    if levels.depth <= 0 or former.order != ledger.order:
+        return
+    then, now = former.clock(), ledger.clock()
+    oldest_age(former, levels, then)  # a last look
+    if isinstance(former.sightings, Sightings):
+        ledger.sightings = former.sightings.renumbered(former.puts, levels.depth, now - then)
+    if isinstance(former.tracers, ByIdentity) and isinstance(ledger.tracers, ByIdentity):
+        ledger.tracers.know(former.tracers, now - then)
+    ledger.nonempty_since, ledger.nonempty_puts = former.nonempty_since + now - then, UNKNOWN
+
+
 def _known(ledger: QueueLedger, view: View, now: float) -> float:
-    """Since when the oldest waits as puts and gets tell it; `now` where items came or went by other ways since."""
+    """Returns since when the oldest item waits, by puts and gets; `now` where items came or went by other ways."""
     if view.unaccounted != ledger.unaccounted_items:
         return now
     since = ledger.nonempty()
@@ -44,11 +76,20 @@ def _known(ledger: QueueLedger, view: View, now: float) -> float:
     return timed if since is None else min(since, timed)
 
 
-def _seen_in_order(ledger: QueueLedger, view: View, now: float, since: float) -> float:
+def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) -> float:
+    """Returns since when the oldest item waits that was seen, or that puts and gets tell of."""
     sightings = ledger.sightings
     if not isinstance(sightings, Sightings):
-        ledger.sightings = sightings = Sightings(stacked=ledger.order == LIFO)
-    return sightings.look(view, now, since=since)
+        sightings = Sightings(stacked=ledger.order == LIFO)
+    for _ in range(ATTEMPTS):
+        since = _known(ledger, view, now)
+        looked = sightings.copy()
+        seen = looked.look(view, now, since=since, empty_at=ledger.nonempty_since) if view.depth > 0 else now
+        if ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth:
+            ledger.sightings = looked
+            return min(seen, max(since, looked.trusted_from))
+        view = _view(ledger, levels)  # it has changed meanwhile
+    return max(since, sightings.trusted_from)
 
 
 def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now: float) -> float:

@@ -16,6 +16,7 @@ from bpexporter.primitives.numbers import as_number, is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
+from bpexporter.resources.queue.ages import carry_over
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.levels import OTHER, Levels
@@ -43,7 +44,7 @@ HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_
 
 
 def order_of(kind: type) -> int:
-    """In which order a queue of this class gives its items out."""
+    """Returns the order in which a queue of this class gives its items out."""
     if kind in ORDERS:
         return ORDERS[kind]
     base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
@@ -53,7 +54,7 @@ def order_of(kind: type) -> int:
 
 
 def is_exact(queue: Any) -> bool:
-    """Whether `queue` has the standard library's behaviour through and through."""
+    """Returns whether `queue` has the standard library's behaviour through and through."""
     kind = type(queue)
     if kind not in ORDERS or type(queue._maxsize) not in (int, float, bool):
         return False
@@ -68,7 +69,7 @@ CONTAINERS = (deque, list, dict, set)
 
 
 def is_visible(kind: type) -> bool:
-    """Whether the levels of such a queue can be read from any thread without running its own code."""
+    """Returns whether the levels of such a queue can be read from any thread without running its own code."""
     if kind in ORDERS:
         return True
     classes = BASES.__get__(kind)
@@ -84,7 +85,8 @@ def first_levels(queue: Any) -> Levels:
     limit = as_number(maxsize)
     unlimited = limit is None or not 0 < limit < INFINITY
     capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
-    return Levels(depth, maxsize, capacity, None, None)
+    lies_open = type(container) in CONTAINERS and is_visible(type(queue))
+    return Levels(depth, maxsize, capacity, None, container if lies_open else None)
 
 
 def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
@@ -148,6 +150,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         ledger.bounds_itself = levels.capacity is None
         if former is not None:
             ledger.go_on_from(former, clock())
+            carry_over(former, ledger, levels)
         object.__setattr__(queue, ATTRIBUTE, ledger)
         adopt(queue, ledger)
         return ledger
@@ -157,7 +160,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         object.__delattr__(queue, ATTRIBUTE)
 
     def levels(self, ledger: QueueLedger) -> Levels | None:
-        """What the queue itself says now; ``None`` when it is gone."""
+        """Returns the present levels of the queue itself; ``None`` when it is gone."""
         queue = ledger.live_owner()
         if queue is None:
             return None

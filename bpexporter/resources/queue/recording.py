@@ -1,4 +1,4 @@
-"""What the replacing methods of a queue record where a call costs nothing that counts: off the shortest way."""
+"""Records of a queue's replacing methods that are off the shortest way, where a call costs nothing that counts."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def record_put(self: Any, item: Any, ledger: QueueLedger) -> None:
     ledger.puts += 1
     if waited is not None:
         ledger.landed_put(waited)
+    if depth == before:
+        ledger.note_dropped()
     if depth > before and not ledger.band_floor <= depth <= ledger.fast_put_max:
         ledger.note_put(item, depth, self._maxsize, kept_as=kept_as(self, item) if ledger.wants_tracer else None)
     elif depth < ledger.band_floor:
@@ -91,7 +93,7 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
 
 
 def moved(ledger: QueueLedger, stall: StallClock, token: object) -> tuple[QueueLedger | None, object, float]:
-    """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
+    """Returns ledger, token and beginning under which a wait that began in `ledger` goes on; else ``None`` twice."""
     try:
         going = present(ledger)
         began = None if going is None else going.stall(stall.side).waiting.get(token)
@@ -123,7 +125,7 @@ def depth_of(queue: Any) -> Any:
 
 
 def kept_as(queue: Any, item: Any) -> Any:
-    """What lies in the container for `item`, which has just gone in: a pair of time and item, say."""
+    """Returns what lies in the container for `item`, which has just gone in: a pair of time and item, say."""
     container = own(queue, "_queue")
     if type(container) not in INDEXED or not container:
         return item

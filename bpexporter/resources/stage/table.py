@@ -1,12 +1,13 @@
 """The stages of a hub: which task works for which, found out as the tasks use what is watched.
 
 Tasks are held by weak reference only and get nothing of ours. A finalizer takes no lock: it notes the record of the
-dead task in a list, and the next reading settles it.
+dead task in a list, and the next reading settles it, or whoever begins a record where nobody has read for long.
 """
 
 from __future__ import annotations
 
 import sys
+import threading
 import weakref
 from asyncio import current_task
 from asyncio.events import _get_running_loop
@@ -19,6 +20,8 @@ from bpexporter.resources.stage.metrics import Link
 from bpexporter.resources.stage.naming import Role, given, parent_of, role_of, runs_inner
 from bpexporter.resources.stage.records import OTHER, Side, StageLedger, TaskRecord
 
+# So many records of tasks that have ended wait for a reading at most.
+MOST_ENDED = 512
 # So many tasks that wait for one of a stage are remembered of it.
 MOST_HELPERS = 8
 
@@ -39,6 +42,7 @@ class StageTable:
         self.stages: dict[str, StageLedger] = {}
         self.records: dict[int, TaskRecord] = {}  # by the identity of the task
         self.ended: deque[TaskRecord] = deque()
+        self.settling = threading.Lock()  # held by whoever settles records with their stages
         self.links: dict[Side, Link] = {}
         self.unknown: dict[Link, float] = {}  # seconds waited by who is no task of a stage
         self.brief: dict[Link, float] = {}  # seconds of waits too brief to be told one by one
@@ -126,6 +130,11 @@ class StageTable:
 
     def begin(self, task: Any, role: Role, since: float, *, name: str | None = None) -> TaskRecord:
         """The record of a task that works for a stage from now on."""
+        if len(self.ended) >= MOST_ENDED and self.settling.acquire(blocking=False):
+            try:
+                self.settle_ended()
+            finally:
+                self.settling.release()
         reference: Any = TaskReference(task, self._gone)
         reference.key = id(task)
         record = TaskRecord(reference, self._stage(role.name), since, lasting=role.lasting, given=name)
@@ -146,6 +155,12 @@ class StageTable:
         if task is not None and self.records.get(id(task)) is record:
             del self.records[id(task)]
         self.ended.append(record)
+
+    def settle_ended(self) -> None:
+        """Let the stages have what the tasks did that have ended. Whoever calls holds `settling`."""
+        while self.ended:
+            record = self.ended.popleft()
+            record.settle(record.last, self.links)
 
     def _stage(self, name: str) -> StageLedger:
         if name not in self.stages and len(self.stages) >= self.max_names:

@@ -104,7 +104,7 @@ class Group(MemberLedger):
             connection.leave()
 
     def readings(self) -> Iterator[StreamReading]:
-        """What is known of each; one that is found over its mark is recorded from now on."""
+        """Returns the knowledge of each; one that is found over its mark is recorded from now on."""
         yield NOTHING
         for number, connection in enumerate(list(self.connections.copy().values()), 1):
             if not number % GIVE_WAY:
@@ -118,8 +118,8 @@ class Group(MemberLedger):
         level = look(transport)
         if level is None:
             return None
-        if transport.get_protocol() is not None:
-            connection.moved(protocols_of(transport)[-1])
+        if level.protocol is not None:
+            connection.moved(level.protocol)
         if level.is_over and level.is_open:
             connection.paused()
         return reading_at(level)

@@ -102,15 +102,14 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         if id(protocol) in ledger.protocols:
             return
         connections.drop(protocol)  # what is recorded need not be known to be there besides
-        pauses.follow(protocol, ledger)
-        ledger.protocols += (id(protocol),)
+        ledger.protocols += (pauses.follow(protocol, ledger),)
 
     def _follow_transport(self, ledger: StreamLedger, transport: Any) -> None:
         """Follow the protocol that `transport` has, which may be another than its writer's, as a child's input has."""
         protocol = protocols_of(transport)[-1]
-        ledger.protocol = id(protocol)
         if pauses.can_be_followed(protocol):
             self._follow(ledger, protocol)
+        ledger.protocol = next((key for key in ledger.protocols if key == id(protocol)), id(protocol))
 
     def _place(self, ledger: StreamLedger, transport: Any) -> None:
         """Let writes to `transport`, the one that the application knows, find the ledger."""
@@ -165,7 +164,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     # What the protocol and the application tell -----------------------------------------------------
 
     def has_protocol(self, ledger: StreamLedger, protocol: Any) -> bool:
-        """Whether `protocol` is one of the connection; of one that is gone nobody knows."""
+        """Returns whether `protocol` is one of the connection; of one that is gone nobody knows."""
         owner = ledger.live_owner()
         return owner is None or protocol in protocols_of(transport_at(owner))
 
@@ -260,7 +259,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.give_up(now)
         self.last_word(ledger)
         ledger.retired = True
-        return reading_of(ledger, now, None, fresh=False)
+        return reading_of(ledger, now, None, kernel_asked=False)
 
     def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
         """Readings of all `ledgers`; one that fails is left out and counted."""

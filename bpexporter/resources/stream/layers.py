@@ -26,7 +26,7 @@ FEW_PIECES = 64
 
 
 class Level(NamedTuple):
-    """What waits in a connection at one moment."""
+    """The bytes that wait in a connection at one moment."""
 
     size: int
     """Bytes in the write buffers of all its layers."""
@@ -36,6 +36,8 @@ class Level(NamedTuple):
     """A layer holds more than that: TLS may be a little under its mark, and the transport below it a little over."""
     is_open: bool
     """No layer is closing."""
+    protocol: Any = None
+    """The protocol of the highest layer, where it was looked for."""
 
 
 def transport_of(obj: Any) -> Any:
@@ -59,7 +61,7 @@ def socket_of(transport: Any) -> Any:
 
 
 def is_trusted(transport: Any) -> bool:
-    """Whether any thread may ask `transport` for its levels."""
+    """Returns whether any thread may ask `transport` for its levels."""
     return type(transport).__module__.startswith(TRUSTED)
 
 
@@ -109,7 +111,7 @@ def highest(transport: Any) -> Any:
 
 
 def look(transport: Any, above: Any = None) -> Level | None:
-    """What waits in the connection whose lowest transport is `transport`, and in what is `above` it unseen.
+    """Returns what waits in the connection whose lowest transport is `transport`, and in what is `above` it unseen.
 
     ``None`` where the loop's thread changes the buffer while it is added up, again and again.
     """
@@ -125,7 +127,7 @@ def _look(transport: Any, above: Any) -> Level:
     size, limit, protocol = transport.get_write_buffer_size(), _mark(transport), transport.get_protocol()
     if isinstance(protocol, SSLProtocol) or above is not None:
         return _look_through(transport, protocol, above)
-    return Level(size, limit, size > limit, not transport.is_closing())
+    return Level(size, limit, size > limit, not transport.is_closing(), protocol)
 
 
 def _look_through(transport: Any, protocol: Any, above: Any) -> Level:
@@ -141,7 +143,7 @@ def _look_through(transport: Any, protocol: Any, above: Any) -> Level:
         sizes.append(above.get_write_buffer_size())
         limit = _mark(above)
         is_open = is_open and not above.is_closing()
-    return Level(sum(sizes), limit, max(sizes) > limit, is_open)
+    return Level(sum(sizes), limit, max(sizes) > limit, is_open, protocol)
 
 
 def _mark(transport: Any) -> int:
@@ -150,6 +152,6 @@ def _mark(transport: Any) -> int:
 
 
 def is_deep(transport: Any) -> bool:
-    """Whether to add up what waits in the lowest `transport` costs more than a write does."""
+    """Returns whether to add up what waits in the lowest `transport` costs more than a write does."""
     buffer = getattr(transport, "_buffer", None)
     return type(buffer) is deque and len(buffer) > FEW_PIECES

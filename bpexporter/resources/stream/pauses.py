@@ -133,7 +133,7 @@ def _is_mutable(kind: type) -> bool:
 
 
 def can_be_followed(protocol: Any) -> bool:
-    """Whether the methods of the class of `protocol` can be replaced: not those of an extension."""
+    """Returns whether the methods of the class of `protocol` can be replaced: not those of an extension."""
     return all(owner_of(type(protocol), name) is not None for name in HOOKS)
 
 
@@ -149,8 +149,8 @@ def hear(kind: type) -> None:
         _heard.add(kind)
 
 
-def follow(protocol: Any, follower: Any) -> None:
-    """Tell `follower` when `protocol` is paused, resumed, or loses its connection.
+def follow(protocol: Any, follower: Any) -> int:
+    """Tell `follower` when `protocol` is paused, resumed, or loses its connection; returns its id(), for `leave()`.
 
     Raises ``TypeError`` where the methods of its class cannot be replaced.
     """
@@ -159,7 +159,9 @@ def follow(protocol: Any, follower: Any) -> None:
         reference: Any = weakref.ref(protocol)
     except TypeError:
         reference = None
-    _followers[id(protocol)] = (*_followers.get(id(protocol), ()), (follower, reference))
+    key = id(protocol)  # one integer for all that keep it
+    _followers[key] = (*_followers.get(key, ()), (follower, reference))
+    return key
 
 
 def leave(key: int, follower: Any) -> None:
@@ -172,12 +174,12 @@ def leave(key: int, follower: Any) -> None:
 
 
 def is_following(key: int, follower: Any) -> bool:
-    """Whether `follower` is told of the protocol with this id()."""
+    """Returns whether `follower` is told of the protocol with this id()."""
     return any(one[0] is follower for one in _followers.get(key, ()))
 
 
 def is_followed(protocol: Any) -> bool:
-    """Whether anybody is told of `protocol`."""
+    """Returns whether anybody is told of `protocol`."""
     following = _followers.get(id(protocol), ())
     return any(reference is None or reference() is not None for _, reference in following)
 

@@ -11,6 +11,7 @@ from fake_clock import Clock
 import bpexporter
 from bpexporter import Hub, watch
 from bpexporter.hub.hub import registry_of
+from bpexporter.resources.stage.table import MOST_ENDED
 
 
 @pytest.fixture
@@ -150,6 +151,21 @@ async def test_nobody_is_held_on_to(hub, clock):
     hub.snapshot()
     table = registry_of(hub).stages
     assert (table.records, len(table.ended)) == ({}, 0)
+
+
+async def test_records_of_the_dead_are_bounded_though_nobody_reads(hub):
+    """Thousands of tasks that came and went between two readings leave what they waited, and few records."""
+    queue = watch(asyncio.Queue(1), "jobs", hub=hub)
+    for number in range(3 * MOST_ENDED):
+        task = asyncio.create_task(take(queue, 1))
+        await asyncio.sleep(0)
+        queue.put_nowait(number)
+        await task
+        del task
+    gc.collect()
+    table = registry_of(hub).stages
+    assert len(table.ended) <= MOST_ENDED
+    assert len(table.records) <= 2
 
 
 async def test_tasks_get_nothing_of_ours(hub):

@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from fake_clock import Clock
 from needs import missing
-from sockets import MB, Clock, ended, run, stream_of, until
+from sockets import MB, ended, run, stream_of, until
 
 import bpexporter
 from bpexporter.hub.hub import registry_of
@@ -24,7 +25,14 @@ CHUNK = b"." * 65_536
 CHUNKS = 256
 SIZE = len(CHUNK) * CHUNKS
 both_loops = pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-DRAINS = ("drain_seconds", "blocked_drains", "drain_blocked_seconds", "stalled_seconds", "longest_block_seconds")
+DRAINS = (
+    "blocked_writers",
+    "drain_seconds",
+    "blocked_drains",
+    "drain_blocked_seconds",
+    "stalled_seconds",
+    "longest_block_seconds",
+)
 BYTES = ("written_bytes", "unheeded_writes", "unheeded_bytes")
 
 
