@@ -189,10 +189,12 @@ def put_after_wait(self: Any, item: Any, ledger: QueueLedger, token: int) -> Non
     if waited > ledger.put_waits.brief:
         ledger.landing_put = ledger.puts
     try:
-        put_nowait(self, item)
-    except BaseException:
+        PUT_NOWAIT(self, item)
+    except BaseException as error:
         ledger.landing_put = NEVER
+        put_failed(ledger, error)
         raise
+    guarded(record_put, self, item, ledger)
     guarded(ledger.landed_put, waited)
 
 
@@ -201,10 +203,11 @@ def get_after_wait(self: Any, ledger: QueueLedger, token: int) -> Any:
     if waited > ledger.get_waits.brief:
         ledger.landing_get = ledger.gets
     try:
-        taken = get_nowait(self)
+        taken = GET_NOWAIT(self)
     except BaseException:
         ledger.landing_get = NEVER
         raise
+    guarded(record_get, self, taken, ledger)
     guarded(ledger.landed_get, waited)
     return taken
 
