@@ -16,29 +16,29 @@ MID, HIGH = 0.5, 0.8
 
 
 class Band:
-    """Depths from `floor` to under `ceiling`; shared by all resources of one capacity, never changed."""
+    """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "falling", "index", "floor", "rising", "up", "ceiling")
+    __slots__ = ("down", "falling", "index", "lower", "room", "up", "upper")
 
-    def __init__(self, index: int, floor: int, ceiling: int) -> None:
+    def __init__(self, index: int, lower: int, upper: int) -> None:
         self.index = index
-        self.floor = floor
-        self.ceiling = ceiling
+        self.lower = lower
+        self.upper = upper
         # The depth from which a put leads out of the band. In `full` each has to be looked at: the host must have
         # changed the capacity, or there would be no room.
-        self.rising = -1 if index == len(BANDS) - 1 else ceiling - 1
-        self.falling = floor or 1  # the depth from which a get leads out of it; below the lowest there is nothing
+        self.room = -1 if index == len(BANDS) - 1 else upper - 1
+        self.falling = lower or 1  # the depth from which a get leads out of it; below the lowest there is nothing
         self.up = self
         self.down = self
 
 
 def first_depth(capacity: float, share: float) -> int:
-    """Returns the lowest depth whose ratio to `capacity` reaches `share`, at least 1."""
+    """The lowest depth whose ratio to `capacity` reaches `share`, at least 1."""
     return max(1, math.ceil(capacity * share))
 
 
 def band_starts(capacity: float) -> tuple[int, ...]:
-    """Returns the lowest depth of each band; a band that starts where the next one does is never entered."""
+    """The lowest depth of each band; a band that starts where the next one does is never entered."""
     if not 0 < capacity < INFINITY:
         return 0, 1, DEEP, DEEP, DEEP
     return 0, 1, *(first_depth(capacity, share) for share in (MID, HIGH, 1))
@@ -46,19 +46,19 @@ def band_starts(capacity: float) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def bands_of(capacity: float) -> Band:
-    """Returns the lowest band of `capacity`; an unlimited one (0, below, infinite) has `empty` and `low` alone."""
+    """The lowest band of `capacity`; an unlimited one (0, below, infinite) has `empty` and `low` alone."""
     starts = (*band_starts(capacity), DEEP)
     limits = pairwise(starts)
-    bands = [Band(index, floor, ceiling) for index, (floor, ceiling) in enumerate(limits) if floor < ceiling]
+    bands = [Band(index, lower, upper) for index, (lower, upper) in enumerate(limits) if lower < upper]
     for below, above in pairwise(bands):
         below.up, above.down = above, below
     return bands[0]
 
 
 def band_at(band: Band, depth: int) -> Band:
-    """Returns the band of `depth`, stepped to from `band`."""
-    while depth >= band.ceiling:
+    """The band of `depth`, stepped to from `band`."""
+    while depth >= band.upper:
         band = band.up
-    while depth < band.floor:
+    while depth < band.lower:
         band = band.down
     return band

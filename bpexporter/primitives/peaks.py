@@ -31,5 +31,5 @@ class PeakWindow:
         self.levels = levels
 
     def read(self, now: float) -> float:
-        """Returns the highest level that was left in the 60 s before `now`; 0 when there is none."""
+        """The highest level that was left in the 60 s before `now`; 0 when there is none."""
         return max((level for left, level in tuple(self.levels) if left >= now - PEAK_WINDOW), default=0)

@@ -23,12 +23,12 @@ INDEXED = (deque, list)
 class Mark(NamedTuple):
     """An item that is timed."""
 
-    place: int
+    at: int
     """The gets, the height or the identity by which it is known again."""
     since: float
     """Monotonic seconds at its put."""
     known: bool
-    """True where it was only seen waiting."""
+    """Whether it was only seen waiting."""
 
 
 class InTurn:
@@ -48,23 +48,23 @@ class InTurn:
 
     def out(self, gets: int, depth: int, now: float) -> list[float]:
         """The seconds of those that are out by now."""
-        out = [mark for mark in self.marks if mark.place <= gets]
+        out = [mark for mark in self.marks if mark.at <= gets]
         self.marks = self.marks[len(out) :]
         return [now - mark.since for mark in out if not mark.known]
 
     @property
-    def next_gets(self) -> int:
-        """The number of gets at which the next one is out."""
-        return self.marks[0].place if self.marks else NEVER
+    def gets(self) -> int:
+        """At how many gets the next one is out."""
+        return self.marks[0].at if self.marks else NEVER
 
     @property
-    def out_below(self) -> int:
-        """The depth under which the next one is out."""
+    def height(self) -> int:
+        """Under which depth the next one is out."""
         return 0
 
     def since(self, gets: int, depth: int, now: float) -> float:
-        """Returns since when the oldest that is still in waits; `now` when there is none."""
-        return next((mark.since for mark in self.marks if gets < mark.place <= gets + depth), now)
+        """Since when the oldest that is still in waits; `now` when there is none."""
+        return next((mark.since for mark in self.marks if gets < mark.at <= gets + depth), now)
 
 
 class Stacked:
@@ -83,19 +83,19 @@ class Stacked:
 
     def out(self, gets: int, depth: int, now: float) -> list[float]:
         """The seconds of those that are out by now."""
-        out = [mark for mark in self.marks if mark.place > depth]
+        out = [mark for mark in self.marks if mark.at > depth]
         self.marks = self.marks[: len(self.marks) - len(out)]
         return [now - mark.since for mark in out if not mark.known]
 
     @property
-    def next_gets(self) -> int:
-        """The number of gets at which the next one is out."""
+    def gets(self) -> int:
+        """At how many gets the next one is out."""
         return NEVER
 
     @property
-    def out_below(self) -> int:
-        """The depth under which the next one is out."""
-        return self.marks[-1].place if self.marks else 0
+    def height(self) -> int:
+        """Under which depth the next one is out."""
+        return self.marks[-1].at if self.marks else 0
 
 
 class Start(NamedTuple):
@@ -104,9 +104,9 @@ class Start(NamedTuple):
     since: float
     """Monotonic seconds at its put, or when it was first seen waiting."""
     known: bool
-    """True where it was only seen waiting."""
+    """Whether it was only seen waiting."""
     likeness: Any
-    """A value that tells it from another that has come to lie at its address."""
+    """What tells it from another that has come to lie at its address."""
     twin: int = 0
     """The identity of what it was put as, or is kept as, where that is another object."""
 
@@ -158,17 +158,17 @@ class ByIdentity:
         return []
 
     @property
-    def next_gets(self) -> int:
-        """The number of gets at which the next one is out."""
+    def gets(self) -> int:
+        """At how many gets the next one is out."""
         return NEVER
 
     @property
-    def out_below(self) -> int:
-        """The depth under which the next one is out."""
+    def height(self) -> int:
+        """Under which depth the next one is out."""
         return 0
 
     def know(self, other: ByIdentity, elapsed: float) -> None:
-        """Takes over what `other` knows, by a clock that is `elapsed` ahead; it is no sample any more."""
+        """What `other` knows is known here too, by a clock that is `elapsed` ahead; it is no sample any more."""
         for key, start in other.starts.copy().items():
             self.starts[key] = start._replace(since=start.since + elapsed, known=True)
 
@@ -179,7 +179,7 @@ class ByIdentity:
         self.puts = puts
 
     def look(self, container: Any, puts: int, now: float) -> float:
-        """Returns since when the oldest waits that is known and in `container`; all else there is known from now on.
+        """Since when the oldest waits that is known and in `container`; the rest of what lies there is known from now.
 
         May be called from another thread than the one that adds and takes.
         """
@@ -194,7 +194,7 @@ class ByIdentity:
         return min((since for since in found if since is not None), default=now)
 
     def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
-        """Returns since when the item of `key` waits; ``None`` where it is not there: it is known no longer."""
+        """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
         if start.known and self.starts.pop(key, None) is not None:

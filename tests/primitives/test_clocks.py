@@ -178,16 +178,16 @@ def test_bands_are_found_from_anywhere(capacity, depths):
         for near in (depth, *(math.floor(capacity * share) if 0 < capacity < 1e7 else 1 for share in (0.5, 0.8, 1))):
             band = band_at(band, near)
             assert BANDS[band.index] == band_of(near, capacity)
-            assert band.floor <= near < band.ceiling
+            assert band.lower <= near < band.upper
 
 
 @given(CAPACITIES)
 def test_bands_are_a_chain_without_a_gap(capacity):
     """Each band ends where the next one begins, and the way down is the way up again."""
     band = bands_of(capacity)
-    assert (band.floor, band.index, band.down) == (0, 0, band)
+    assert (band.lower, band.index, band.down) == (0, 0, band)
     while band.up is not band:
-        assert band.floor < band.ceiling == band.up.floor
+        assert band.lower < band.upper == band.up.lower
         assert band.index < band.up.index
         assert band.up.down is band
         band = band.up
@@ -198,10 +198,10 @@ def test_a_put_from_under_the_room_stays_in_the_band(capacity):
     """`room` is the depth from which a put leads up; in the last band of a bounded queue each put is looked at."""
     band = bands_of(capacity)
     while band.up is not band:
-        assert band_at(band, band.rising + 1) is band.up
-        assert band.rising < 1 or band_at(band, band.rising) is band
+        assert band_at(band, band.room + 1) is band.up
+        assert band.room < 1 or band_at(band, band.room) is band
         band = band.up
-    assert (band.rising == -1) == (band.index == BANDS.index("full"))
+    assert (band.room == -1) == (band.index == BANDS.index("full"))
 
 
 # The peak window -----------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ NO_STARTS: dict[int, Start] = {}  # of an order whose items are not told by thei
 
 
 class QueueLedger(WaitLedger):
-    """The record of one queue.
+    """What is recorded of one queue.
 
     Before a put the hot path compares the depth with `band_floor` and `fast_put_max`, before a get with
     `falling_depth` and `fast_get_max`, and counts `countdown` down; only where one of them fails is there something to
@@ -101,8 +101,8 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.up
-        self.band_floor = self.fast_get_min = self.falling_depth = band.floor
-        self.fast_put_max = band.rising
+        self.band_floor = self.fast_get_min = self.falling_depth = band.lower
+        self.fast_put_max = band.room
         if not depth:
             self.nonempty_since = now
             self.nonempty_puts = self.puts
@@ -116,11 +116,11 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.down
-        self.band_floor = band.floor
+        self.band_floor = band.lower
         self.falling_depth = edge = band.falling
         self.fast_get_min = edge if edge > self.tracer_floor else self.tracer_floor + 1
         if not self.wants_tracer:
-            self.fast_put_max = band.rising
+            self.fast_put_max = band.room
 
     def note_put(self, item: object, depth: int, capacity: Any, *, kept_as: object = None) -> None:
         """A put left `depth` items, and there is something to time."""
@@ -147,7 +147,7 @@ class QueueLedger(WaitLedger):
         if depth >= self.fast_get_max:
             self.fast_get_max = depth + 1
             self.peaks.add(depth + 1, now)
-        if depth < self.tracers.out_below or self.gets >= self.tracers.next_gets:
+        if depth < self.tracers.height or self.gets >= self.tracers.gets:
             self._traced(self.tracers.out(self.gets, depth, now), depth, now)
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
@@ -156,7 +156,7 @@ class QueueLedger(WaitLedger):
             self.tell_operation(self.idle, now)
 
     def is_calm(self, depth: int) -> bool:
-        """Returns whether a get that left `depth` items led to nothing that is timed by depth."""
+        """Whether a get that left `depth` items led to nothing that is timed by depth."""
         return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
     def place(self, depth: int, capacity: float) -> None:
@@ -168,19 +168,19 @@ class QueueLedger(WaitLedger):
         self._limit()
 
     def _limit(self) -> None:
-        """Sets what the hot path compares with, as things are now."""
+        """What the hot path compares with, as things are now."""
         band = self.band
-        self.band_floor = band.floor
-        self.tracer_floor = self.tracers.out_below
+        self.band_floor = band.lower
+        self.tracer_floor = self.tracers.height
         self.falling_depth = band.falling
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
-        self.fast_put_max = -1 if self.wants_tracer else band.rising
+        self.fast_put_max = -1 if self.wants_tracer else band.room
         gets = self.gets
         left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
         self.countdown_end, self.countdown = gets + left, left
 
     def nonempty(self) -> float | None:
-        """Returns since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
+        """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
         puts, since = self.nonempty_puts, self.nonempty_since
         is_in = self.order == LIFO or self.gets < puts - self.unaccounted_items
         return since if puts != UNKNOWN and is_in else None
@@ -188,7 +188,7 @@ class QueueLedger(WaitLedger):
     def _renew_if_due(self, depth: int, now: float) -> None:
         if self.gets >= self.renewal_gets or now - self.renewed_at >= ALARM_SECONDS:
             self._renew(depth, now)
-        self.alarm_gets = min(self.renewal_gets, self.tracers.next_gets)
+        self.alarm_gets = min(self.renewal_gets, self.tracers.gets)
 
     def _renew(self, depth: int, now: float) -> None:
         elapsed = now - self.renewed_at
@@ -202,7 +202,7 @@ class QueueLedger(WaitLedger):
         self.peaks.add(max(self.fast_get_max, depth), now)
         self.depth = depth
         self.fast_get_max = depth
-        if depth and self.tracers.next_gets == NEVER:
+        if depth and self.tracers.gets == NEVER:
             self.tracers.add(None, self.gets, depth, now, known=True)
         self.wants_tracer = True
 
@@ -211,14 +211,14 @@ class QueueLedger(WaitLedger):
     def trace(self, item: object, depth: int, now: float, *, kept_as: object = None) -> None:
         """Time `item`, which has just gone in, and lies there as `kept_as`."""
         self.tracers.add(item, self.gets, depth, now, kept_as=kept_as)
-        self.alarm_gets = min(self.alarm_gets, self.tracers.next_gets)
+        self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
         self.wants_tracer = bool(self.adopted)  # while there are such callers each put has to look
 
     def _recount(self, depth: int, step: int, now: float) -> None:
         """After a put or get (`step` 1 or -1) left `depth` items: had others come or gone by other ways before?"""
-        unaccounted = self.puts - self.gets - depth
-        if unaccounted != self.unaccounted_items:
-            self.peaks.add(depth - step + unaccounted - self.unaccounted_items if self.exact else self.depth, now)
+        lost = self.puts - self.gets - depth
+        if lost != self.unaccounted_items:
+            self.peaks.add(depth - step + lost - self.unaccounted_items if self.exact else self.depth, now)
             self.retrace(depth, now, seen=depth - max(step, 0))
 
     def retrace(self, depth: int, now: float, *, seen: int) -> None:
@@ -234,7 +234,7 @@ class QueueLedger(WaitLedger):
         self.nonempty_puts = UNKNOWN
         if seen > 0:
             self.tracers.add(None, self.gets, seen, now, known=True)
-            self.alarm_gets = min(self.alarm_gets, self.tracers.next_gets)
+            self.alarm_gets = min(self.alarm_gets, self.tracers.gets)
 
     def note_dropped(self) -> None:
         """A put left as many items as it found: the queue has dropped it as a duplicate, or its oldest for it."""

@@ -1,4 +1,4 @@
-"""The record of a queue's levels: counts, capacity, and the time in each band."""
+"""What is recorded of a queue's levels: counts, capacity, and the time in each band."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and w
 
 
 class Levels(NamedTuple):
-    """The state that is read from the queue itself."""
+    """What is read from the queue itself."""
 
     depth: Any
     """Items waiting."""
@@ -26,7 +26,7 @@ class Levels(NamedTuple):
     unfinished: int | None
     """Items put and not yet done; ``None`` where that is not known."""
     container: Any
-    """The container of exactly the items that wait; ``None`` where that cannot be looked at."""
+    """What exactly the items that wait lie in; ``None`` where that cannot be looked at."""
 
 
 class Observed(NamedTuple):
@@ -87,7 +87,7 @@ class LevelLedger(MemberLedger):
     unaccounted_items: int
 
     def treat(self, *, exact: bool) -> None:
-        """Returns whether the queue has the standard library's behaviour through and through."""
+        """Whether the queue has the standard library's behaviour through and through."""
         self.exact = exact
         self.fifo = exact and self.order == FIFO
         self.heap = exact and self.order == HEAP
@@ -118,8 +118,8 @@ class LevelLedger(MemberLedger):
     # On the thread of the queue's loop ----------------------------------------------------------------
 
     def is_off(self, depth: int, capacity: Any) -> bool:
-        """Returns whether the level is in another band than the present one, or the capacity another."""
-        return capacity is not self.capacity or not self.band.floor <= depth < self.band.ceiling
+        """Whether the level is in another band than the present one, or the capacity another."""
+        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
 
     def place_itself(self, depth: Any, *, is_full: bool) -> None:
         """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
@@ -134,7 +134,7 @@ class LevelLedger(MemberLedger):
             self.capacity = capacity
             self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
             self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
-        elif self.observed is not None or not band.floor <= depth < band.ceiling:
+        elif self.observed is not None or not band.lower <= depth < band.upper:
             self._enter(band_at(band, depth), now)
 
     def _enter(self, band: Band, now: float) -> None:

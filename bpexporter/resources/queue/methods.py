@@ -73,8 +73,8 @@ def put_nowait(self: Any, item: Any) -> None:
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.up
-            ledger.band_floor = ledger.falling_depth = band.floor
-            ledger.fast_put_max = band.rising
+            ledger.band_floor = ledger.falling_depth = band.lower
+            ledger.fast_put_max = band.room
             if not depth:
                 ledger.nonempty_since = now
                 ledger.nonempty_puts = ledger.puts
@@ -116,10 +116,10 @@ def get_nowait(self: Any) -> Any:
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.down
-            ledger.band_floor = band.floor
+            ledger.band_floor = band.lower
             ledger.falling_depth = band.falling
             if not ledger.wants_tracer:
-                ledger.fast_put_max = band.rising
+                ledger.fast_put_max = band.room
         except Exception as error:
             faults.swallow(error, "get_nowait")
     if self._putters:

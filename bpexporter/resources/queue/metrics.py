@@ -1,4 +1,4 @@
-"""The reading of a queue, and the metrics that are made of it."""
+"""What is read of a queue, and the metrics that are made of it."""
 
 from __future__ import annotations
 

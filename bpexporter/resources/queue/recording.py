@@ -1,4 +1,4 @@
-"""Records of the replacing methods of a queue, where a call costs nothing that counts: off the shortest way."""
+"""What the replacing methods of a queue record where a call costs nothing that counts: off the shortest way."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
 
 
 def moved(ledger: QueueLedger, stall: StallClock, token: object) -> tuple[QueueLedger | None, object, float]:
-    """Returns where the wait that began in `ledger` goes on, its token and start; ``None`` twice where nowhere."""
+    """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
     try:
         going = present(ledger)
         began = None if going is None else going.stall(stall.side).waiting.get(token)
@@ -125,7 +125,7 @@ def depth_of(queue: Any) -> Any:
 
 
 def kept_as(queue: Any, item: Any) -> Any:
-    """Returns what lies in the container for `item`, which has just gone in: a pair of time and item, say."""
+    """What lies in the container for `item`, which has just gone in: a pair of time and item, say."""
     container = own(queue, "_queue")
     if type(container) not in INDEXED or not container:
         return item
