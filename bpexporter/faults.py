@@ -12,7 +12,7 @@ logger = logging.getLogger("bpexporter")
 
 
 class Faults:
-    """How many errors of ours were swallowed in this process.
+    """The number of errors of ours that were swallowed in this process.
 
     ``count`` only grows. The first error of each kind is logged, the others are only counted, so that a
     fault on the hot path cannot flood the log of an application.

@@ -1,4 +1,4 @@
-"""What the environment may say, and every default: address, patterns, version. Touches nothing else of ours."""
+"""Settings of the environment, and every default: address, patterns, version. Touches nothing else of ours."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ VARIABLES = {
 
 
 def from_environment(setting: str) -> str:
-    """What the environment says about `setting`; empty where it says nothing."""
+    """Returns the value of `setting` in the environment; empty where it says nothing."""
     return os.environ.get(VARIABLES[setting], "").strip()

@@ -24,7 +24,7 @@ _present: ContextVar[tuple[LimiterLedger, object] | None] = ContextVar("bpexport
 
 
 def acquiring(sort: Limiter, how: Acquiring, original: Any) -> Any:
-    """What takes the place of `original`, a method in which callers wait."""
+    """Returns what takes the place of `original`, a method in which callers wait."""
     begun = _beginning(sort, how)
 
     async def acquire(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,7 +39,7 @@ def acquiring(sort: Limiter, how: Acquiring, original: Any) -> Any:
 
 
 def landing(_sort: Limiter, original: Any) -> Any:
-    """What takes the place of `original`, a method that is called once a permit was got."""
+    """Returns what takes the place of `original`, a method that is called once a permit was got."""
 
     def landed() -> None:
         present = _present.get()

@@ -14,7 +14,7 @@ def level(connector: Any) -> Level:
 
 
 def has_to_wait(connector: Any, request: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether neither a connection that is idle nor room for another is there."""
+    """Returns whether neither a connection that is idle nor room for another is there."""
     key = request.connection_key
     return connector._available_connections(key) <= 0 and not connector._conns.get(key)
 

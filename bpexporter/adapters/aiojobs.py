@@ -15,7 +15,7 @@ def level(scheduler: Any) -> Level:
 
 
 def has_to_wait(scheduler: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no job may begin, and no further one may be left to wait."""
+    """Returns whether no job may begin, and no further one may be left to wait."""
     if scheduler._limit is None or scheduler._closed:
         return False
     return scheduler.active_count >= scheduler._limit and bool(scheduler._pending.full())

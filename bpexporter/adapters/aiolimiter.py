@@ -11,17 +11,17 @@ from bpexporter.resources.limiter.reading import Level
 
 
 def held(limiter: Any, now: float) -> float:
-    """What the bucket holds: it leaks all the time, and does so in its own figures when somebody asks it."""
+    """Returns the level of the bucket: it leaks all the time, and does so in its own figures when somebody asks it."""
     return max(0.0, float(limiter._level - (now - limiter._last_check) * limiter._rate_per_sec))
 
 
 def level(limiter: Any) -> Level:
-    """What the bucket holds now; event loops tell the time by this clock."""
+    """Returns the level of the bucket now; event loops tell the time by this clock."""
     return Level(limiter.max_rate, held(limiter, time.monotonic()))
 
 
 def has_to_wait(limiter: Any, amount: float = 1, **_more: Any) -> bool:
-    """Whether the bucket has no room for so much."""
+    """Returns whether the bucket has no room for so much."""
     return bool(0 <= amount <= limiter.max_rate < held(limiter, asyncio.get_running_loop().time()) + amount)
 
 

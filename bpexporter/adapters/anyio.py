@@ -16,7 +16,7 @@ def taken(limiter: Any) -> Level:
 
 
 def none_to_borrow(limiter: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no token is left, or others came first."""
+    """Returns whether no token is left, or others came first."""
     return bool(limiter._wait_queue) or len(limiter._borrowers) >= limiter._total_tokens
 
 
@@ -33,7 +33,7 @@ def free_of(semaphore: Any) -> float:
 
 
 def none_free(semaphore: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no permit is free, or others came first."""
+    """Returns whether no permit is free, or others came first."""
     return semaphore._value <= 0 or bool(semaphore._waiters)
 
 

@@ -19,7 +19,7 @@ def level(queue: Any) -> Level:
 
 
 def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no connection is free."""
+    """Returns whether no connection is free."""
     return pool._queue is not None and not pool._queue._queue
 
 

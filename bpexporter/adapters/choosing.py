@@ -33,7 +33,7 @@ def adapter_for(module: str) -> Adapter | None:
 
 
 def is_tried(adapter: Adapter) -> bool:
-    """Whether the version that is installed is one for which `adapter` is made; else it is said, once."""
+    """Returns whether the version that is installed is one for which `adapter` is made; else it is said, once."""
     version = installed_version(adapter)
     first, last = map(numbers, adapter.tried)
     if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:

@@ -1,4 +1,4 @@
-"""Which versions of distributions are installed, and who declares an adapter, by the names of folders and files.
+"""Distributions that are installed: versions, and declared adapters, by the names of folders and files.
 
 `importlib.metadata` says the same, and takes longer to load than all of bpexporter.
 """

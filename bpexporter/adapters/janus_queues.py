@@ -46,33 +46,33 @@ class Instrument(QueueInstrument):
         self.replaced.replace(module._AsyncQueueProxy, "put_nowait", refusing)  # the other side's is its put()
 
     def levels_of(self, queue: Any) -> Levels:
-        """What lies in it."""
+        """Returns the levels of the queue, read from what it holds."""
         container = items_of(queue)
         return Levels(len(container), queue._maxsize, queue._maxsize, queue._unfinished_tasks, container)
 
     def order_of(self, queue: Any) -> int:
-        """In which order it gives its items out."""
+        """Returns the order in which it gives its items out."""
         return next((ORDERS[kind.__name__] for kind in type(queue).__mro__ if kind.__name__ in ORDERS), FIFO)
 
 
 def items_of(queue: Any) -> Any:
-    """What the items lie in."""
+    """Returns the container of the items."""
     held = vars(queue)
     return held["_queue"] if "_queue" in held else held.get("_heap_queue", ())
 
 
 def is_full(queue: Any) -> bool:
-    """Whether a put has to wait."""
+    """Returns whether a put has to wait."""
     return bool(0 < queue._maxsize <= len(items_of(queue)))
 
 
 def is_empty(queue: Any) -> bool:
-    """Whether a get has to wait."""
+    """Returns whether a get has to wait."""
     return not items_of(queue)
 
 
 def token() -> int:
-    """Who it is that calls: a task, else a thread."""
+    """Returns the caller: a task, else a thread."""
     return task_token() or -threading.get_ident()
 
 

@@ -17,7 +17,7 @@ from bpexporter.resources.limiter.reading import Level
 
 
 def part_of(sort: Sort, obj: Any) -> Any:
-    """What stands behind `obj`, which may be that already."""
+    """Returns the object behind `obj`, which may be that already."""
     return sort.behind(obj) if issubclass(type(obj), sort.classes()) else obj
 
 
@@ -46,7 +46,7 @@ class Instrument(LimiterInstrument):
         return partial(acquiring, self.sort, how) if isinstance(how, Acquiring) else partial(landing, self.sort)
 
     def owner_of(self, limiter: Any) -> Any:
-        """What stands behind `limiter`."""
+        """Returns the object behind `limiter`."""
         return part_of(self.sort, limiter)
 
     def ledger_of(self, limiter: Any) -> LimiterLedger | None:
@@ -73,5 +73,5 @@ class Instrument(LimiterInstrument):
         drop(self.owner_of(limiter))
 
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:
-        """What the limiter says of itself."""
+        """Returns the present state of the limiter by its own account."""
         return self.sort.level_of(ledger, limiter)

@@ -14,7 +14,7 @@ def level(pool: Any) -> Level:
 
 
 def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no connection lies ready."""
+    """Returns whether no connection lies ready."""
     return not pool._pool
 
 

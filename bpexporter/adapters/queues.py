@@ -34,10 +34,10 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     @abstractmethod
     def levels_of(self, queue: Any) -> Levels:
-        """What a queue says of itself now; runs none of the host's code."""
+        """Returns the present levels of a queue; runs none of the host's code."""
 
     def order_of(self, queue: Any) -> int:
-        """In which order it gives its items out."""
+        """Returns the order in which it gives its items out."""
         return FIFO
 
     def adopt(self, queue: Any, ledger: QueueLedger) -> None:
@@ -48,7 +48,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         self.replaced.undo()
 
     def owner_of(self, queue: Any) -> Any:
-        """What stands behind `queue`."""
+        """Returns the object behind `queue`."""
         return part_of(self.sort, queue)
 
     def ledger_of(self, queue: Any) -> QueueLedger | None:

@@ -14,7 +14,7 @@ def level(pool: Any) -> Level:
 
 
 def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no connection is free, and none may be made."""
+    """Returns whether no connection is free, and none may be made."""
     return not pool.can_get_connection()
 
 

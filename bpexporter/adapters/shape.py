@@ -27,7 +27,7 @@ class Acquiring:
     method: str
     """The method."""
     has_to_wait: Callable[..., bool]
-    """Whether a caller that comes now waits; is given what the method is given."""
+    """True where a caller that comes now waits; is given what the method is given."""
     of: str = ""
     """The class of the same module that has it, where that is not the limiter's own."""
 
@@ -67,7 +67,7 @@ class Sort:
     made: str = "__init__"
     """The method after which an object is whole."""
     behind: Callable[[Any], Any] = itself
-    """What lives as long as the object and can be referred to weakly: the object itself, or a part of it."""
+    """The object itself, or a part of it, that lives as long and can be referred to weakly."""
     others: tuple[str, ...] = ()
     """Further classes of the module whose objects stand for one of this sort: `behind` leads from them to it."""
     libraries: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Sort:
     inside: int | None = None
     """The index of the object, or what stands for it, in the tuple that the library hands out."""
     is_named: bool = False
-    """Whether its name begins with package and class, and not with where it was made alone."""
+    """True where its name begins with package and class, and not with where it was made alone."""
     instrument: str = "bpexporter.adapters.limiters"
     """The module whose class `Instrument`, made with the sort, watches it."""
     functions: Mapping[str, str] = field(default_factory=dict)
@@ -93,14 +93,14 @@ class Limiter(Sort):
     """A limiter: a number of permits."""
 
     level: Callable[[Any], Level]
-    """What it says of itself now, read from what stands behind it; runs on any thread, and none of the host's code."""
+    """The present state, read from the object behind it; runs on any thread, and none of the host's code."""
     methods: tuple[Acquiring | Landing | Replacing, ...]
-    """Where its callers wait."""
+    """The methods in which its callers wait."""
     free: Callable[[Any], float] | None = None
     """Permits that are free: where `level` knows no capacity, it is the most that were."""
 
     def level_of(self, ledger: LimiterLedger, behind: Any) -> Level:
-        """What the limiter says of itself, or what is known of it by its free permits."""
+        """Returns the limiter's own account, or what is known of it by its free permits."""
         level = self.level(behind)
         if level is UNKNOWN and self.free is not None:
             free = self.free(behind)
@@ -123,7 +123,7 @@ class Limiter(Sort):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """What makes classes of a library resources."""
+    """An adapter: makes classes of a library resources."""
 
     library: str
     """The distribution, as it is installed."""

@@ -21,7 +21,7 @@ def level(pool: Any) -> Level:
 
 
 def has_to_wait(pool: Any, *_others: Any, **_more: Any) -> bool:
-    """Whether no connection lies in the pool, and none may be made."""
+    """Returns whether no connection lies in the pool, and none may be made."""
     return -1 < pool._max_overflow <= pool._overflow and not idle(pool)
 
 

@@ -1,4 +1,4 @@
-"""What follows from readings: pressure, and triggers that tell of it.
+"""Conclusions from readings: pressure, triggers that call, flow between stages, the verdict and sizing.
 
-May touch: automatic, hub.
+May touch: watching.
 """

@@ -32,7 +32,7 @@ class Trail(NamedTuple):
     waits: tuple[Link, ...] = ()
     """For what each of them waits."""
     strain: Strain | None = None
-    """Where it began."""
+    """The strain from which the search began."""
 
     def on(self, crew: Crew, link: Link) -> Trail:
         """The way from `crew` on, to that for which it waits."""

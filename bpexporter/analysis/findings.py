@@ -1,4 +1,4 @@
-"""What a verdict is made of: findings, each a culprit with its evidence in words."""
+"""Findings, of which a verdict is made: each a culprit with its evidence in words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Finding(NamedTuple):
     evidence: tuple[str, ...]
     """The figures, in words."""
     advice: tuple[str, ...]
-    """What would help."""
+    """Advice: what would help."""
     weight: float = 0.0
     """Among findings of one cause: the larger, the worse."""
 
@@ -116,7 +116,7 @@ WAITERS = {"queue": "producer", "stream": "writer", "limiter": "task"}
 
 
 def told_strain(strain: Strain) -> str:
-    """How much a resource held up."""
+    """Evidence in words: how much a resource held up."""
     each = " of each member's time" if strain.members > 1 else " of the time"
     parts = [f"{resource(strain.kind, strain.name)} was stalled for {percent(strain.pressure)}{each}"]
     if strain.blocked_now:
@@ -128,7 +128,7 @@ def told_strain(strain: Strain) -> str:
 
 
 def told_growth(strain: Strain, seconds: float) -> str:
-    """How an unbounded queue grew."""
+    """Evidence in words: how an unbounded queue grew."""
     return (
         f"queue {strain.name!r} has no limit and grows by {strain.grown / seconds:,.1f} items a second: "
         f"{strain.depth:,.0f} wait, the oldest for {strain.oldest:.1f} s"
@@ -136,7 +136,7 @@ def told_growth(strain: Strain, seconds: float) -> str:
 
 
 def told_crew(crew: Crew) -> str:
-    """What the tasks of a stage did."""
+    """Evidence in words: what the tasks of a stage did."""
     idle, blocked, working = (percent(crew.share(state)) for state in (IDLE, BLOCKED, WORKING))
     where = f" ({crew.name})" if crew.name else ""
     return (
@@ -165,7 +165,7 @@ def told_awaits(flow: Flow, stage: str) -> list[str]:
 
 
 def told_runners(flow: Flow) -> str:
-    """Who had the loop, where looks at it found somebody; steps under 5 ms are hardly ever seen."""
+    """Evidence in words: who had the loop, where looks at it found somebody. Steps under 5 ms are hardly ever seen."""
     looks = {stage: found[RUNNING] for stage, found in flow.awaits.items() if RUNNING in found}
     if not looks:
         return "no look found a task in the middle of a step: many short steps"

@@ -1,4 +1,4 @@
-"""What happened between two readings: how much each resource held up, and what the tasks of each stage did.
+"""The flow between two readings: how much each resource held up, and what the tasks of each stage did.
 
 Figures are differences of counters and levels of the later reading. What a reading does not know is left out, so that
 readings of several processes, or those that were read back from a page of metrics, do as well as a hub's own.
@@ -18,7 +18,7 @@ QUEUE, STREAM, LIMITER, LOOP = "queue", "stream", "limiter", "loop"
 
 
 class Strain(NamedTuple):
-    """What one resource held up."""
+    """The figures of one resource: what it held up."""
 
     kind: str
     name: str
@@ -46,7 +46,7 @@ class Strain(NamedTuple):
 
 
 class Crew(NamedTuple):
-    """What the tasks of one stage did that use the same resources."""
+    """The figures of one crew: what the tasks of a stage did that use the same resources."""
 
     stage: str
     name: str
@@ -78,7 +78,7 @@ class Crew(NamedTuple):
         return max(found, key=lambda link: found[link], default=None)
 
     def uses(self, kind: str, name: str, direction: str | None = None) -> bool:
-        """Whether it uses a resource, in this direction."""
+        """Returns whether it uses a resource, in this direction."""
         return any(link[:2] == (name, kind) and direction in (None, link[2]) for link in self.waits)
 
 
@@ -90,7 +90,7 @@ class Flow(NamedTuple):
     """By kind and name of the resource."""
     crews: tuple[Crew, ...]
     loops: Mapping[str, float]
-    """How busy each loop was, 0 to 1."""
+    """The busy share of each loop, 0 to 1."""
     awaits: Mapping[str, Mapping[str, int]]
     """By stage, the looks that found it working, by what it waited for."""
 
@@ -99,11 +99,11 @@ class Flow(NamedTuple):
         return [crew for crew in self.crews if crew.tasks and crew.uses(kind, name, direction)]
 
     def takers(self, queue: str) -> list[Crew]:
-        """Who takes from a queue."""
+        """Returns the crews that take from a queue."""
         return self.users(QUEUE, queue, GET)
 
     def feeders(self, queue: str) -> list[Crew]:
-        """Who puts into a queue."""
+        """Returns the crews that put into a queue."""
         return self.users(QUEUE, queue, PUT)
 
     def former(self, queue: str, direction: str) -> list[str]:
@@ -112,7 +112,7 @@ class Flow(NamedTuple):
 
 
 def flow(first: Readings, second: Readings, seconds: float) -> Flow:
-    """What happened in the `seconds` between two readings. Raises ``ValueError`` where no time has passed."""
+    """Returns the flow in the `seconds` between two readings. Raises ``ValueError`` where no time has passed."""
     if not seconds > 0:
         raise ValueError(f"two readings must lie some time apart, not {seconds} s")
     strains = {
@@ -205,7 +205,7 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
 
 
 def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
-    """How much each row of a table has grown; a row that is less than before has begun again."""
+    """Returns by how much each row of a table has grown; a row that is less than before has begun again."""
     known = getattr(before, field, None) or {}
     now = getattr(after, field, None) or {}
     return {key: value - known.get(key, 0) if value >= known.get(key, 0) else value for key, value in now.items()}
@@ -230,7 +230,7 @@ def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
 
 
 def busy_share(before: Any, after: Any, seconds: float) -> float | None:
-    """How busy a loop was, 0 to 1; of several that share the name the busiest, where that is known."""
+    """Returns the busy share of a loop, 0 to 1; of several that share the name the busiest one's, where known."""
     busy = getattr(after, "busy_seconds", None)
     if busy is None:
         return None

@@ -104,7 +104,7 @@ class Kept:
 
 
 def is_troubled(first: Readings, second: Readings, seconds: float) -> bool:
-    """Whether there can be a finding at all; costs a fraction of the verdict, and is no as a rule."""
+    """Returns whether there can be a finding at all: costs a fraction of the verdict, and is false as a rule."""
     for kind in COLUMNS:
         before = first.get(kind, {})
         for name, now in second.get(kind, {}).items():

@@ -1,4 +1,4 @@
-"""How many consumers, how much room, how long until full: Little's law on measured rates.
+"""Sizes by Little's law on measured rates: consumers needed, room needed, time until full.
 
 Little's law (J. D. C. Little, 1961): what is in a system on average is the arrival rate times the time in it.
 """
@@ -38,7 +38,7 @@ def offered_rate(flow: Flow, queue: str) -> float | None:
 
 
 def keeps_up(flow: Flow, crew: Crew, queue: str) -> bool:
-    """Whether a stage would do all that comes in if nobody held it up."""
+    """Returns whether a stage would do all that comes in if nobody held it up."""
     rate, work = offered_rate(flow, queue), work_seconds(flow, crew, queue)
     return rate is not None and work is not None and rate * work < crew.lived / flow.seconds
 
@@ -50,7 +50,7 @@ def consumers_needed(flow: Flow, crew: Crew, queue: str) -> int | None:
 
 
 def for_stage(flow: Flow, crew: Crew, queue: str) -> list[str]:
-    """What would help against a slow stage."""
+    """Advice against a slow stage."""
     needed, work, rate = consumers_needed(flow, crew, queue), work_seconds(flow, crew, queue), offered_rate(flow, queue)
     advice = ["make its work shorter, or give it more tasks"]
     if work is not None:
@@ -65,7 +65,7 @@ def for_stage(flow: Flow, crew: Crew, queue: str) -> list[str]:
 
 
 def for_limiter(strain: Strain | None) -> list[str]:
-    """What would help against a limiter."""
+    """Advice against a limiter that is too small."""
     if strain is None or not strain.capacity:
         return ["let its permits be held for a shorter time, or give it more of them"]
     held = f"{strain.depth:g} of {strain.capacity:g} permits are held"
@@ -99,7 +99,7 @@ def seconds_until_full(flow: Flow, strain: Strain) -> float | None:
 
 
 def filling(flow: Flow) -> list[str]:
-    """Which queues will be full soon."""
+    """Returns the queues that will be full soon."""
     found = [(seconds_until_full(flow, one), one) for one in flow.strains.values() if one.kind == QUEUE]
     return [
         f"queue {one.name!r} fills by {one.grown / flow.seconds:,.1f} items a second: full in {told_seconds(left)}"

@@ -1,4 +1,4 @@
-"""What there is to explain: resources that hold somebody up, backlogs that grow, loops that have no time left."""
+"""Strains, which a verdict explains: resources that hold somebody up, backlogs that grow, loops that are busy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BACKLOG, GROWS, OLD = 100, 0.1, 0.3
 
 
 def pressed(flow: Flow) -> list[Strain]:
-    """What holds somebody up, the worst first."""
+    """Returns the resources that hold somebody up, the worst first."""
     return sorted((one for one in flow.strains.values() if _presses(one, flow.seconds)), key=lambda one: -one.pressure)
 
 

@@ -35,7 +35,7 @@ SHORTEST, LONGEST = 0.1, 3600.0
 
 
 class Stall(NamedTuple):
-    """What a trigger tells."""
+    """The stall that a trigger passes to its callback."""
 
     name: str
     """The name of the resource."""
@@ -51,7 +51,7 @@ class Trigger:
     """A trigger that is on, as `on_stall` gives it. A context manager that cancels at the end of the block."""
 
     fired: int
-    """How often it has called."""
+    """The number of calls so far."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Trigger:
         self._samples: deque[tuple[float, float]] = deque()
         self._quiet_until = -math.inf
         self.active = True
-        """Whether it looks."""
+        """True until it is cancelled: it still looks."""
 
     def cancel(self) -> None:
         """Look no more. May be called from any thread, from the callback too; again does nothing."""
@@ -232,7 +232,7 @@ def checked_times(stalled: object, within: object) -> tuple[float, float]:
 
 
 def delivery(call: object, loop: object) -> Callable[[Stall], None]:
-    """How `call` is called: here, or in `loop`."""
+    """Returns the function that calls `call`: here, or in `loop`."""
     if not callable(call) or inspect.iscoroutinefunction(call):
         raise TypeError(f"call must be a plain function, not {type(call).__name__}")
     if loop is not None and not isinstance(loop, asyncio.AbstractEventLoop):

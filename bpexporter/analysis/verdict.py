@@ -67,7 +67,7 @@ class Judge:
         return self._limiter(strain.name, trail)
 
     def _downstream_of(self, queue: str, trail: Trail) -> list[Finding]:
-        """Who takes from a queue that is full, and why no faster."""
+        """Returns the findings on a full queue: who takes from it, and why no faster."""
         strain = self.flow.strains.get((QUEUE, queue))
         takers = self.flow.takers(queue)
         if not takers:
@@ -91,7 +91,7 @@ class Judge:
         return self._starved(crew, queue, trail)
 
     def _is_skewed(self, crew: Crew, trail: Trail) -> bool:
-        """Whether one of its tasks works all the time while others wait, and as much as one member is stalled."""
+        """Returns whether one of its tasks works all the time and others wait, and as much as one member is stalled."""
         strain = trail.strain
         stalled = strain is not None and (
             strain.stalled_seconds >= HALF * self.flow.seconds or strain.longest >= self.flow.seconds
@@ -99,7 +99,7 @@ class Judge:
         return crew.tasks > 1 and crew.busiest >= SKEWED and stalled
 
     def _behind(self, crew: Crew, trail: Trail) -> list[Finding]:
-        """What holds up a stage that is blocked itself."""
+        """Returns the findings on what holds up a stage that is blocked itself."""
         link = crew.largest_wait(taking=False)
         if link is None:
             return [self.accuser.unknown(STAGE, crew.stage, trail, f"{told_crew(crew)}, but not by what")]
@@ -129,7 +129,7 @@ class Judge:
             self.notes.append(f"queue {queue!r} is full in bursts, which {crew.stage!r} catches up with: {advice}")
 
     def _late(self, feeder: Crew, link: Link, trail: Trail) -> list[Finding]:
-        """Why an input comes late."""
+        """Returns the findings on an input that comes late."""
         if feeder in trail.crews:
             return [self.accuser.circle(feeder, trail)]
         if feeder.share(IDLE) + feeder.share(BLOCKED) < HALF:

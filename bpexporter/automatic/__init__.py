@@ -1,4 +1,4 @@
 """`install()`: whatever a program makes is watched; and the running of programs so.
 
-May touch: naming, adapters.
+May touch: watching, naming, adapters.
 """

@@ -11,5 +11,5 @@ TOP = "_bpexporter_children"
 
 
 def reaches_children() -> bool:
-    """Whether this installation has what begins the watching of children."""
+    """Returns whether this installation has what begins the watching of children."""
     return PathFinder.find_spec(TOP) is not None

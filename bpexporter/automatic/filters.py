@@ -1,4 +1,4 @@
-"""What `install` and ``bpexporter run`` can be told: arguments before environment before defaults."""
+"""Options of `install` and ``bpexporter run``: arguments before environment before defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Patterns = str | Iterable[str] | None
 
 
 class Settings(NamedTuple):
-    """How new objects are watched."""
+    """The options under which new objects are watched."""
 
     hub: Hub
     allow: tuple[str, ...]
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     naming: Callable[..., str | None] | None
 
     def wants(self, place: Place) -> bool:
-        """Whether what is made at `place` is to be watched."""
+        """Returns whether what is made at `place` is to be watched."""
         if any(matches(pattern, place) for pattern in self.deny):
             return False
         if self.allow:
@@ -33,7 +33,7 @@ class Settings(NamedTuple):
 
 
 def matches(pattern: str, place: Place) -> bool:
-    """Whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
+    """Returns whether `pattern` is one of the modules of `place`, a package above it, or fits a module or the name."""
     names = place.name, place.name.partition(":")[2]  # Crawler.todo of app.main:Crawler.todo
     return any(fnmatchcase(name, pattern) for name in names) or any(
         fnmatchcase(module, pattern) or module.startswith(f"{pattern}.") for module in place.modules

@@ -55,7 +55,7 @@ def _hook(made: Made, module: ModuleType) -> None:
 
 
 def _making(sort: Any, made: Made, original: Any) -> Any:
-    """What takes the place of `original`, after which an object is whole."""
+    """Returns what takes the place of `original`, after which an object is whole."""
 
     def tell(obj: Any, frame: FrameType) -> None:
         try:
@@ -83,7 +83,7 @@ def _making(sort: Any, made: Made, original: Any) -> Any:
 
 
 def place_of_library(sort: Any, obj: object, frame: FrameType) -> Place | None:
-    """Where `obj` was made: where the library was called. ``None`` for a part of something else that is watched."""
+    """Returns the place of `obj`: where the library was called. ``None`` for a part of something that is watched."""
     package = sort.module.partition(".")[0]
     own = {package, *BETWEEN, *sort.libraries}
     outside: FrameType | None = frame

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-# What is there before the interpreter looks for a program and is neither built in nor frozen, and we ourselves.
+# Modules there before the interpreter looks for a program that are neither built in nor frozen, and we ourselves.
 STAYING = {"__main__", "encodings", "importlib", __name__.partition(".")[0]}
 
 
 def prepared(words: Sequence[str]) -> Callable[[], None]:
-    """What runs ``script.py arguments``, a folder or archive with a ``__main__``, or ``-m module arguments``.
+    """Returns what runs ``script.py arguments``, a folder or archive with a ``__main__``, or ``-m module arguments``.
 
     It ends as the program does: by returning, by ``SystemExit``, or by the exception that nobody caught, whose
     traceback then begins in the program. Raises ``OSError`` where there is no such file.
@@ -42,7 +42,7 @@ def prepared(words: Sequence[str]) -> Callable[[], None]:
 
 
 def prepared_module(first: str, arguments: list[str]) -> Callable[[], Any]:
-    """What runs ``-m module``, as ``python -m`` does it."""
+    """Returns a function that runs ``-m module``, as ``python -m`` does it."""
     name, *arguments = [first[2:], *arguments] if first != "-m" else arguments
     as_main(ModuleType("__main__"))
     sys.argv[:] = ["-m", *arguments]
@@ -52,7 +52,7 @@ def prepared_module(first: str, arguments: list[str]) -> Callable[[], Any]:
 
 
 def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
-    """What runs a file, a folder or an archive, or what stdin says."""
+    """Returns a function that runs a file, a folder or an archive, or what stdin says."""
     if script == "-":
         return prepared_input(arguments)
     # as the interpreter makes it: "./" and ".." stay
@@ -73,7 +73,7 @@ def prepared_script(script: str, arguments: list[str]) -> Callable[[], Any]:
 
 
 def prepared_input(arguments: list[str]) -> Callable[[], Any]:
-    """What runs the program that stdin says."""
+    """Returns a function that runs the program that stdin says."""
     sys.argv[:] = ["-", *arguments]
     search_first("")
     main = main_module("<stdin>", importlib.machinery.BuiltinImporter)
@@ -129,7 +129,7 @@ def let_go(folder: str) -> None:
 
 
 def is_staying(name: str) -> bool:
-    """Whether a module is ours, or one that the interpreter has before it looks for a program."""
+    """Returns whether a module is ours, or one that the interpreter has before it looks for a program."""
     if name in STAYING or name in sys.builtin_module_names:
         return True
     return importlib.machinery.FrozenImporter.find_spec(name) is not None
@@ -157,7 +157,7 @@ def _shorten_traceback() -> None:
 
 
 def _say_both(failed: BaseException, error: BaseException) -> None:
-    """What the interpreter says where the hook that should report `error` has `failed`."""
+    """Reports, as the interpreter does, that the hook which should report `error` has `failed`."""
     for head, one in (("Error in sys.excepthook:", failed), ("\nOriginal exception was:", error)):
         if sys.stderr is not None:
             print(head, file=sys.stderr, flush=True)

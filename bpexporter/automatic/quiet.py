@@ -1,4 +1,4 @@
-"""What libraries make for their own start-up, or one for each connection, and what therefore is left out.
+"""Objects that are left out: made by libraries for their own start-up, or one for each connection.
 
 Whoever wants to see one of them allows it: ``--allow``, ``BPEXPORTER_ALLOW`` or ``install(allow=...)``.
 """
@@ -22,7 +22,7 @@ QUIET = {
 
 
 def reason_to_be_quiet(place: Place) -> str | None:
-    """Why what is made at `place` is left out; ``None`` where it is not."""
+    """Returns why what is made at `place` is left out; ``None`` where it is not."""
     module = place.modules[0]
     package = module.partition(".")[0]
     reasons = QUIET if place.adapted or not modules_of(package) else {**QUIET, **_inner_workings(package)}

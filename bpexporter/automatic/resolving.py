@@ -1,4 +1,4 @@
-"""Which program is meant: a script, a module, or a command of this Python's environment."""
+"""Resolving the program that is meant: a script, a module, or a command of this Python's environment."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def resolved(words: Sequence[str]) -> list[str] | Foreign:
 
 
 def found(name: str) -> str | None:
-    """Where a command is; beside the interpreter first, since its environment need not be active."""
+    """Returns the path of a command; beside the interpreter first, since its environment need not be active."""
     for folder in (str(Path(sys.executable).parent), *os.get_exec_path()):
         path = Path(folder, name)
         if path.is_file() and os.access(path, os.X_OK):
@@ -43,13 +43,13 @@ def found(name: str) -> str | None:
 
 
 def is_this_python(path: str) -> bool:
-    """Whether the command at `path` is the interpreter that runs."""
+    """Returns whether the command at `path` is the interpreter that runs."""
     name = Path(path).name
     return name.startswith("python") and os.path.realpath(path) == os.path.realpath(sys.executable)
 
 
 def is_script_of_ours(path: str) -> bool:
-    """Whether a script says that the interpreter that runs, or any Python, is to run it."""
+    """Returns whether a script says that the interpreter that runs, or any Python, is to run it."""
     try:
         with Path(path).open("rb") as file:
             head = file.read(1024).splitlines()[:3]

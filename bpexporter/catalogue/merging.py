@@ -10,14 +10,14 @@ from bpexporter.catalogue.metrics import READINGS, metrics_of
 from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.resources.declaration import Merge
 
-# So many readings are merged at a time.
+# The most readings that are merged at a time.
 BATCH = 200
 
 COMBINE_NUMBERS: dict[Merge, Callable[[Iterable[Any]], Any]] = {"sum": sum, "max": max, "min": min}
 
 
 def _combining(merge: Merge) -> Callable[[list[Any]], Any]:
-    """How the values of a field become one: numbers, tuples place by place, tables by the values of their labels.
+    """Returns the function that makes the values of a field one: numbers, tuples by place, tables by values of labels.
 
     There may be many thousand, one for each connection: what they are is looked at once.
     """
@@ -64,7 +64,7 @@ _SECONDS: dict[str, tuple[str, ...]] = {
 
 
 def seconds(subject: str, reading: Any) -> tuple[Any, ...]:
-    """What `reading` says of counted seconds, for `at_least`."""
+    """Returns the counted seconds of `reading`, for `at_least`."""
     return tuple(getattr(reading, field) for field in _SECONDS[subject])
 
 

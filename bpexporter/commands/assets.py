@@ -1,4 +1,4 @@
-"""What ships beside the code: dashboards, rules, configuration, and a stack to try them in.
+"""Files that ship beside the code: dashboards, rules, configuration, and a stack to try them in.
 
 In a wheel they lie in ``_assets``; in a checkout, or an editable install of one, where they are made.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 SHIPPED = PACKAGE / "_assets"
-# What belongs to the people who use bpexporter, and not to those who work on it.
+# Files that belong to the people who use bpexporter, and not to those who work on it.
 NAMES = (
     "docker-compose.yml",
     "grafana/README.md",
@@ -25,7 +25,7 @@ NAMES = (
 
 
 def home() -> Path:
-    """Where the files are; raises ``FileNotFoundError`` where this installation has none."""
+    """Returns the folder of the files; raises ``FileNotFoundError`` where this installation has none."""
     for folder in (SHIPPED, PACKAGE.parent):
         if all((folder / name).exists() for name in NAMES):
             return folder

@@ -16,7 +16,8 @@ from bpexporter.analysis.judging import concluded
 from bpexporter.analysis.strains import growing
 from bpexporter.commands.words import CouldNotTellError
 from bpexporter.publishing.evidence import Evidence
-from bpexporter.publishing.folder import Folder, Process
+from bpexporter.publishing.folder import Folder
+from bpexporter.publishing.processes import Process
 
 
 def of_folder(path: Path, seconds: float) -> tuple[Verdict, float, dict[str, dict[str, Any]], str]:
@@ -52,7 +53,7 @@ def _of_living(before: Process, now: Process, passed: float, processes: int) -> 
 
 
 def _of_dead(dead: Evidence) -> Iterator[Finding]:
-    """What a killed process had found, and how that looked in its last seconds."""
+    """Returns what a killed process had found, and how that looked in its last seconds."""
     who = f"process {dead.pid} ({dead.program}) was killed {dead.age:.0f} s ago"
     known: Mapping[tuple[str, str, str], float] = dead.snapshot.culprits.age_seconds or {}
     seen = {}
@@ -66,7 +67,7 @@ def _of_dead(dead: Evidence) -> Iterator[Finding]:
 
 
 def _notes(dead: list[Evidence]) -> Iterator[str]:
-    """What was growing when a process was killed."""
+    """Yields notes on the queues that were growing when a process was killed."""
     for one in dead:
         yield f"process {one.pid} ({one.program}) was killed {one.age:.0f} s ago"
         for name, reading in one.snapshot.queues.items():

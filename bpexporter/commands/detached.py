@@ -60,7 +60,7 @@ def detach(sock: socket.socket, folder: Path, host: str, *, web_config: str | No
 
 
 def search_path() -> list[str]:
-    """Where modules are found, in the order in which we have found ours; not where the program is."""
+    """Returns the folders in which modules are found, in the order in which ours were, without the program's own."""
     return [*sys.path, str(Path(__file__).parents[2])]
 
 

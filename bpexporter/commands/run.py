@@ -139,7 +139,7 @@ def run_under_watch(options: argparse.Namespace, program: list[str]) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """What the words of the call, and the environment, say; words that make no sense end the process."""
+    """Returns the wishes of the call's words and of the environment; words that make no sense end the process."""
     return Settings(
         host=chosen(options, "host", text, DEFAULT_HOST),
         port=chosen(options, "port", port, DEFAULT_PORT),

@@ -1,4 +1,4 @@
-"""What was seen of a program, and what could not be: one line at its end."""
+"""One line at the end of a program: what was seen of it, and what could not be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bpexporter.publishing.names_seen import Seen, seen_in
 from bpexporter.publishing.publisher import published_by
 from bpexporter.resources.kinds import RESOURCES
 
-# What a program may wait in that is not asyncio's: by the module that it has loaded.
+# Libraries, not asyncio's, in which a program may wait: by the module that it has loaded.
 ELSEWHERE = {
     "trio": "what trio runs",
     "curio": "what curio runs",
@@ -43,7 +43,7 @@ def _tell(folder: Path | None, pid: int) -> None:
 
 
 def own() -> Seen:
-    """What was seen in this process alone."""
+    """Returns the counts of what was seen in this process alone."""
     kinds = default_hub.snapshot().kinds
     return Seen({kind: len(kinds[kind]) for kind in RESOURCES}, 1, 0)
 
@@ -59,7 +59,7 @@ def summary(seen: Seen) -> str:
 
 
 def not_seen(seen: Seen) -> list[str]:
-    """What could not be seen."""
+    """Returns the parts of the line on what could not be seen."""
     parts = [f"{seen.killed} killed, the last second of each lost"] if seen.killed else []
     elsewhere = [text for module, text in ELSEWHERE.items() if module in sys.modules]
     return parts + ([f"not seen: {', '.join(elsewhere)}"] if elsewhere else [])

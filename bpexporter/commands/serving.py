@@ -1,4 +1,4 @@
-"""How the metrics of a program under `bpexporter run` are served: by a detached process, a sidecar, or in it."""
+"""Serving the metrics of a program under `bpexporter run`: by a detached process, a sidecar, or in the program."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def served(settings: Settings, sock: socket.socket) -> str:
 
 
 def is_secure(settings: Settings) -> bool:
-    """Whether TLS is served; told by what the file says, which is checked in a process of its own."""
+    """Returns whether TLS is served; told by what the file says, which is checked in a process of its own."""
     if settings.web_config is None:
         return False
     code = "import sys; from bpexporter.server.door import read_web_config; print(read_web_config(sys.argv[1]).tls)"

@@ -1,4 +1,4 @@
-"""What is asked of `bpexporter run`."""
+"""Wishes: options of `bpexporter run`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Settings(NamedTuple):
-    """What the words of the call, and the environment, say."""
+    """The options that the words of the call, and the environment, give."""
 
     host: str
     port: int

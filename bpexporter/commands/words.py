@@ -22,7 +22,7 @@ def port(text: str) -> int:
 
 
 def text(given: str) -> str:
-    """What is given, as it is, for argparse."""
+    """Returns the text of the user as it is, for argparse."""
     return given
 
 

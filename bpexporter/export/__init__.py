@@ -1,4 +1,4 @@
 """Readings as text and as families of `prometheus_client`.
 
-May touch: analysis, hub, `prometheus_client`.
+May touch: analysis, `prometheus_client`.
 """

@@ -14,7 +14,7 @@ from bpexporter.export.collector import Collector
 from bpexporter.hub.hub import Hub
 
 OUR_FAMILIES = frozenset(metric.family for metric in METRICS)
-# What `name[]` may ask of us.
+# Names of ours for which `name[]` may ask.
 OUR_SAMPLES = frozenset(
     metric.name + suffix
     for metric in METRICS
@@ -23,7 +23,7 @@ OUR_SAMPLES = frozenset(
 
 
 class OtherFamilies:
-    """What `registry` collects, without the families that are ours: a page that repeats one is refused whole."""
+    """Returns the families of `registry` without those that are ours: a page that repeats one is refused whole."""
 
     def __init__(self, registry: Any) -> None:
         self._registry = registry

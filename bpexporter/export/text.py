@@ -40,7 +40,7 @@ def render(
 
 
 def snapshots_of(source: Source) -> list[Labelled]:
-    """What `source` shows: one snapshot, or several with labels of their own."""
+    """Returns the views of `source`: one snapshot, or several with labels of their own."""
     if isinstance(source, Labelling):
         return source.labelled()
     return [({}, source.snapshot())]
@@ -81,7 +81,7 @@ class _Choice(NamedTuple):
 
 class _Template(NamedTuple):
     text: str
-    kept: tuple[int, ...] | None  # which of a name's values it takes; None for all
+    kept: tuple[int, ...] | None  # indices of the name's values that it takes; None for all
 
 
 @lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""What is to begin when something is watched for the first time in this process."""
+"""Beginnings: functions to call when something is watched for the first time in this process."""
 
 from __future__ import annotations
 

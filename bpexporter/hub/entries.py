@@ -29,7 +29,7 @@ class Entry:
         self.members.append(ledger)
 
     def is_only(self, ledger: Ledger) -> bool:
-        """Whether nothing but `ledger` was ever counted here."""
+        """Returns whether nothing but `ledger` was ever counted here."""
         return self.retired_totals is None and self.members == [ledger]
 
     def drop(self, ledger: Ledger) -> bool:

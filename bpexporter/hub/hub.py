@@ -46,7 +46,7 @@ class Hub:
 
     @property
     def clock(self) -> Callable[[], float]:
-        """What tells the time, in monotonic seconds."""
+        """The clock: a function that returns monotonic seconds."""
         return self._registry.clock
 
     def snapshot(self) -> Snapshot:

@@ -1,4 +1,4 @@
-"""What may be a name."""
+"""Names: which are allowed, and their bounds."""
 
 from __future__ import annotations
 

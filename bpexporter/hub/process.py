@@ -9,7 +9,7 @@ from typing import Any
 
 from bpexporter.hub.registry import Registry
 
-# What makes the judge of a registry's successive readings. Judging lies above the hub: who knows of both sets it.
+# Makes the judge of a registry's successive readings. Judging lies above the hub: the room that knows of both sets it.
 judging: Callable[[], Any] | None = None
 registries: weakref.WeakSet[Registry] = weakref.WeakSet()
 lock = threading.RLock()

@@ -143,7 +143,7 @@ class Registry:
             return (None, []) if entry is None else (entry.retired_totals, entry.members.copy())
 
     def watches(self, kind: str) -> bool:
-        """Whether a live object of this kind is recorded here."""
+        """Returns whether a live object of this kind is recorded here."""
         with self._lock:
             self._bury()
             return any(entry.members for entry in self._names[kind].values())

@@ -9,7 +9,7 @@ from bpexporter.faults import faults
 from bpexporter.hub import process
 from bpexporter.resources.kinds import QUEUE
 
-# So many queues at most are looked at each time: some 30 microseconds.
+# The most queues that are looked at each time: some 30 microseconds.
 AT_ONCE = 64
 
 
@@ -21,7 +21,7 @@ class Rounds:
     def __init__(self, loop: Any) -> None:
         self.loop = weakref.ref(loop)
         self.waiting: list[Any] = []  # to be looked at in this round
-        self.held_up: list[Any] = []  # where somebody was, the last time
+        self.held_up: list[Any] = []  # queues at which somebody waited the last time
 
     def __call__(self) -> bool:
         """Look, and tell whether somebody is held up."""

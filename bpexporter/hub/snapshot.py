@@ -56,7 +56,7 @@ Labelled = tuple[Mapping[str, str], Snapshot]
 
 
 class Source(Protocol):
-    """Whatever gives snapshots: a hub, or a folder in which many processes publish."""
+    """The source of snapshots: a hub, or a folder in which many processes publish."""
 
     def snapshot(self) -> Snapshot:
         """All readings now. May be called from any thread."""

@@ -32,7 +32,7 @@ def read_stages(registry: Registry, kinds: Mapping[str, Mapping[str, Any]]) -> d
 
 
 def waiting(registry: Registry) -> Iterator[tuple[Link, Mapping[Any, float]]]:
-    """Who waits for what, resource by resource."""
+    """Returns the waiting callers, resource by resource."""
     for kind in RESOURCES:
         for number, ledger in enumerate(registry.members(kind), 1):
             if not number % (10 * GIVE_WAY):

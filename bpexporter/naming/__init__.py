@@ -1,4 +1,4 @@
-"""What an object is called, and where in the code it was made.
+"""Names that are found: what an object is called, and where in the code it was made.
 
-May touch: watching.
+May touch: resources.
 """

@@ -1,4 +1,4 @@
-"""Where an object was made, and what it is called there.
+"""Places: where an object was made, and what it is called there.
 
 The name is that of the attribute or variable to which the object is assigned, and where: ``app.main:Crawler.todo``,
 ``app.main:jobs``; else module and line. It depends on the place in the code alone, so it is the same in each run
@@ -13,7 +13,8 @@ import weakref
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
-from bpexporter.naming.bytecode import instructions_of, target_of
+from bpexporter.naming.bytecode import target_of
+from bpexporter.naming.machine import instructions_of
 from bpexporter.naming.targets import UNKNOWN, Target
 from bpexporter.resources.awaiting import awaiting
 from bpexporter.resources.origins import is_inner, join, module_name, plain, written
@@ -27,18 +28,18 @@ OPENING = ("open_connection", "open_unix_connection")
 
 
 class Place(NamedTuple):
-    """Where an object was made."""
+    """The module and line at which an object was made."""
 
     name: str
-    """What it is called there."""
+    """Its name there."""
     modules: tuple[str, ...]
     """The modules whose code took part, that of the call itself first."""
     adapted: bool = False
-    """Whether it is an object of a library for which there is an adapter, and no inner working of one."""
+    """True where it is an object of a library for which there is an adapter, and no inner working of one."""
 
 
 class Step(NamedTuple):
-    """What is known of one place in the code."""
+    """Knowledge of one place in the code."""
 
     code: weakref.ref[CodeType]
     module: str
@@ -47,15 +48,15 @@ class Step(NamedTuple):
     function: str
     """The function."""
     name: str
-    """What the object is called here; empty where it is not assigned."""
+    """The object's name here; empty where it is not assigned."""
     returned: bool
-    """Whether it goes up to the caller."""
+    """True where the object goes up to the caller."""
     inside: int | None
     """Its index in a tuple that goes up."""
     building: bool
-    """Whether this is a constructor of the object itself."""
+    """True for a constructor of the object itself."""
     inner: bool
-    """Whether the code is the standard library's or our own."""
+    """True where the code is the standard library's or our own."""
 
 
 _steps: dict[tuple[int, int, int | None], Step] = {}
@@ -68,7 +69,7 @@ def forget() -> None:
 
 
 def place_of(obj: object, frame: FrameType | None, *, inside: int | None = None) -> Place | None:
-    """Where `obj` was made by the code of `frame`; ``None`` for inner workings of the standard library and our own.
+    """Returns the place where the code of `frame` made `obj`; ``None`` for inner workings of Python's and our own.
 
     `inside` is its index in the tuple that `frame` is given.
     """
@@ -96,7 +97,7 @@ def place_of(obj: object, frame: FrameType | None, *, inside: int | None = None)
 
 
 def place_of_executor(executor: object, frame: FrameType | None) -> Place | None:
-    """Where `executor` was made; the one of `to_thread()` and `run_in_executor()` is the default one."""
+    """Returns the place of `executor`; the one of `to_thread()` and `run_in_executor()` is the default one."""
     found = place_of(executor, frame)
     if found is None and frame is not None and module_name(frame.f_globals).partition(".")[0] == "asyncio":
         return Place("default executor", ("asyncio",))
@@ -151,7 +152,7 @@ def _handler_of(frame: FrameType) -> Place | None:
 
 
 def step_of(obj: object, frame: FrameType, inside: int | None) -> Step:
-    """What is known of the place at which `frame` is."""
+    """Returns the knowledge of the place at which `frame` is."""
     code = frame.f_code
     key = (id(code), frame.f_lasti, inside)
     step = _steps.get(key)
@@ -194,7 +195,7 @@ def first_argument(frame: FrameType) -> Any:
 
 
 def name_of(target: Target, code: CodeType, module: str, first: Any) -> str:
-    """What an object is called that is put at `target` by `code`."""
+    """Returns the name of an object that `code` puts at `target`."""
     key = f"[{target.key}]" if target.key else ""
     function = plain(code.co_qualname)
     if target.how == "argument":

@@ -1,4 +1,4 @@
-"""Where a value may be put, and how that is told by what stands on the stack."""
+"""Targets: where a value may be put, and how that is told by what stands on the stack."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VALUE = Value()
 
 
 class Target(NamedTuple):
-    """Where the value is put."""
+    """The kind of target."""
 
     how: str
     """``name``, ``global``, ``attribute``, ``argument``, or ``returned``."""
@@ -59,7 +59,7 @@ def placed(owner: str, key: str) -> Target:
 
 
 def argument_of(function: str, bound: str, arguments: list[Any], names: tuple[str, ...]) -> Target | None:
-    """Where a call puts one of its arguments, as far as that can be told."""
+    """Returns the target to which a call puts one of its arguments, as far as that can be told."""
     index = arguments.index(VALUE)
     method = function.rpartition(".")[2]
     keyword = index - (len(arguments) - len(names))

@@ -1,4 +1,4 @@
-"""What measures: stall clock, bands, peaks, tracers, histograms; functions and threads.
+"""Tools that measure: stall clock, bands, peaks, tracers, histograms; helpers for functions and threads.
 
 Knows no names and no asyncio. May touch: the standard library.
 """

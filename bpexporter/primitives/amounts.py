@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-# What makes floats of numbers of these modules is theirs, and no code of the host's.
+# Modules whose numbers become floats by code of their own, and none of the host's.
 MODULES = ("numpy", "decimal", "fractions")
 
 

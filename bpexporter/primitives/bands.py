@@ -11,23 +11,23 @@ from bpexporter.primitives.limits import DEEP, INFINITY
 BANDS = ("empty", "low", "mid", "high", "full")
 
 
-# Where a band begins, as a share of capacity. 0.8 is where the project calls a resource saturated.
+# The beginnings of bands, as shares of capacity. 0.8 is where the project calls a resource saturated.
 MID, HIGH = 0.5, 0.8
 
 
 class Band:
-    """Depths from `lower` to under `upper`; shared by all resources of one capacity, never changed."""
+    """Depths from `floor` to under `ceiling`; shared by all resources of one capacity, never changed."""
 
-    __slots__ = ("down", "falling", "index", "lower", "room", "up", "upper")
+    __slots__ = ("ceiling", "down", "falling_depth", "floor", "index", "rising_depth", "up")
 
-    def __init__(self, index: int, lower: int, upper: int) -> None:
+    def __init__(self, index: int, floor: int, ceiling: int) -> None:
         self.index = index
-        self.lower = lower
-        self.upper = upper
+        self.floor = floor
+        self.ceiling = ceiling
         # The depth from which a put leads out of the band. In `full` each has to be looked at: the host must have
         # changed the capacity, or there would be no room.
-        self.room = -1 if index == len(BANDS) - 1 else upper - 1
-        self.falling = lower or 1  # the depth from which a get leads out of it; below the lowest there is nothing
+        self.rising_depth = -1 if index == len(BANDS) - 1 else ceiling - 1
+        self.falling_depth = floor or 1  # the depth from which a get leads out of it; below 1 there is nothing
         self.up = self
         self.down = self
 
@@ -49,7 +49,7 @@ def bands_of(capacity: float) -> Band:
     """The lowest band of `capacity`; an unlimited one (0, below, infinite) has `empty` and `low` alone."""
     starts = (*band_starts(capacity), DEEP)
     limits = pairwise(starts)
-    bands = [Band(index, lower, upper) for index, (lower, upper) in enumerate(limits) if lower < upper]
+    bands = [Band(index, floor, ceiling) for index, (floor, ceiling) in enumerate(limits) if floor < ceiling]
     for below, above in pairwise(bands):
         below.up, above.down = above, below
     return bands[0]
@@ -57,8 +57,8 @@ def bands_of(capacity: float) -> Band:
 
 def band_at(band: Band, depth: int) -> Band:
     """The band of `depth`, stepped to from `band`."""
-    while depth >= band.upper:
+    while depth >= band.ceiling:
         band = band.up
-    while depth < band.lower:
+    while depth < band.floor:
         band = band.down
     return band

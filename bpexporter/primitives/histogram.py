@@ -39,7 +39,7 @@ class HistogramReading(NamedTuple):
 
     @property
     def total(self) -> int:
-        """How many durations there were."""
+        """The number of durations."""
         return sum(self.counts)
 
     def plus(self, other: HistogramReading) -> HistogramReading:
@@ -80,17 +80,23 @@ def _seconds(bound: Any) -> float:
 class Durations:
     """The durations of one ledger; those of the first bucket are not kept but known by their number."""
 
-    __slots__ = ("bounds", "brief", "briefly", "busy", "counts", "raw", "total")
+    __slots__ = (
+        "bounds",  # of the buckets
+        "brief",  # the longest duration that falls into the first bucket, as zero does
+        "briefly",  # seconds of those, which the feeding path adds up; how many there were is known by their number
+        "raw",  # the others, as they came
+        "counts",  # of each bucket, from those that were raw; None before the first
+        "sorted_seconds",  # of those that were raw and are in the buckets
+        "busy",  # a thread is sorting
+    )
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self.bounds = bounds
-        # Up to here a duration falls into the first bucket, as zero does. Which of those there were is known by
-        # their number; the feeding path adds their seconds to `briefly` and keeps nothing.
         self.brief = bounds[0]
         self.briefly = 0.0
         self.raw: list[float] | tuple[()] = ()
         self.counts: list[int] | None = None
-        self.total = 0.0
+        self.sorted_seconds = 0.0
         self.busy = False
 
     def sort(self) -> bool:
@@ -117,7 +123,7 @@ class Durations:
             if upto == len(batch):
                 break
         self.counts[-1] += len(batch) - below
-        self.total += sum(batch)
+        self.sorted_seconds += sum(batch)
 
     def feed(self, duration: float) -> None:
         """A duration more. What the caller does next, if that is no call, is seen together with it."""
@@ -137,7 +143,7 @@ class Durations:
             self.raw = [duration]
 
     def fed(self) -> int:
-        """How many durations over the first bucket were fed so far."""
+        """The number of durations over the first bucket so far."""
         return sum(self.counts or ()) + len(self.raw)
 
     def settle(self) -> None:

@@ -1,4 +1,4 @@
-"""What is to be done once the program has imported a module, if it ever does."""
+"""Actions that wait until the program has imported a module, if it ever does."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ SEARCHED = 1 << 15
 
 
 def likeness_of(item: Any) -> Any:
-    """What tells `item` from another at its address: a weak reference to it where that can be, else a number."""
+    """Returns the likeness of `item`, which tells it from another at its address: a weak reference, else a number."""
     kind = type(item)
     if kind in PLAIN:
         return hash(item)
@@ -38,7 +38,7 @@ def _part(one: Any) -> int:
 
 
 def is_alike(likeness: Any, item: Any) -> bool:
-    """Whether `likeness` is the one of `item`."""
+    """Returns whether `likeness` is the one of `item`."""
     if type(likeness) is weakref.ReferenceType:
         return likeness() is item
     return bool(likeness == likeness_of(item))

@@ -27,7 +27,7 @@ def as_number(value: Any) -> int | float | None:
 
 
 def is_harmless(value: Any) -> bool:
-    """Whether to make a number of `value` runs no code of the host's."""
+    """Returns whether a number can be made of `value` without any code of the host's."""
     return type(value).__module__ in HARMLESS
 
 

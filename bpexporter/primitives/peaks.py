@@ -22,7 +22,7 @@ class PeakWindow:
 
     def add(self, level: float, now: float) -> None:
         """`level` was left at `now`."""
-        oldest = now - PEAK_WINDOW - PEAK_SLOT  # who dates at the end of a slot is ahead of the readers by as much
+        oldest = now - PEAK_WINDOW - PEAK_SLOT  # a date at the end of a slot is ahead of the readers by as much
         levels = [entry for entry in self.levels if entry[1] > level and entry[0] >= oldest]
         if levels and levels[-1][0] // PEAK_SLOT == now // PEAK_SLOT:
             levels[-1] = (now, levels[-1][1])

@@ -1,4 +1,4 @@
-"""What was seen waiting whenever somebody looked, in a queue whose items have places.
+"""Sightings: items seen waiting whenever somebody looked, in a queue whose items have places.
 
 The marks of tracers hold while all comes and goes by put and get. A host that takes items out, or puts them back to the
 front, by other ways moves the rest: an item that was seen is then looked for at the places to which it can have
@@ -23,7 +23,7 @@ class View(NamedTuple):
     """A queue at one moment."""
 
     container: Any
-    """What the items lie in: the next one in at its right end."""
+    """The container of the items: the next one in at its right end."""
     depth: int
     """Items waiting."""
     puts: int
@@ -42,7 +42,7 @@ class Sighting(NamedTuple):
     key: int
     """Its identity."""
     likeness: Any
-    """What tells it from another at its address."""
+    """The likeness, which tells it from another at its address."""
 
 
 class Sightings:
@@ -63,7 +63,7 @@ class Sightings:
         return other
 
     def look(self, view: View, now: float, *, since: float, empty_at: float) -> float:
-        """Since when the oldest waits that is known.
+        """Returns since when the oldest known item waits.
 
         `since` is what is known otherwise of the first in; nothing has been there since before `empty_at`.
         """
@@ -135,7 +135,7 @@ class Counted:
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
-        """Since when the oldest waits that is known."""
+        """Returns since when the oldest known item waits."""
         gets = view.puts - view.unaccounted - view.depth
         if view.unaccounted != self.unaccounted:
             self.unaccounted, self.seen = view.unaccounted, ()
@@ -147,7 +147,7 @@ class Counted:
 
 
 def is_at(container: Any, index: int, sighting: Sighting) -> bool:
-    """Whether the item of `sighting` lies at `index`."""
+    """Returns whether the item of `sighting` lies at `index`."""
     try:
         item = container[index]
     except IndexError:

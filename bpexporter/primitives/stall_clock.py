@@ -1,4 +1,4 @@
-"""Who waits, since when, and for how long in all.
+"""The stall clock: who waits, since when, and for how long in all.
 
 Every method takes `now`, monotonic-clock seconds, from its caller, so that one clock reading serves all. One thread
 feeds a clock; another may read it at any time. Therefore every change that must be seen whole stands in straight
@@ -34,8 +34,8 @@ class StallClock:
     """Times the callers of one side of a resource that wait, as Linux PSI does: the totals run while the wait lasts."""
 
     __slots__ = (
-        "side",  # what these callers wait to do: "put", "get", "acquire", "drain"
-        "waiting",  # since when each waits, by its token
+        "side",  # the operation that these callers wait for: "put", "get", "acquire", "drain"
+        "waiting",  # the beginning of each wait, by its token
         "since",  # when the present stall began, where there is one
         "seconds",  # of waits that have ended, all callers together
         "stalled",  # wall seconds of stalls that have ended

@@ -1,7 +1,7 @@
 """Tracers: a few items of a queue, each timed on its way from put to get.
 
 How an item is known again depends on the order in which the queue gives its items out: by the number
-of gets, by its height, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
+of gets, by its depth, or by its identity (an `int`; the item itself is never held). A mark that is `known` only is an
 item seen waiting whose put was not timed: it bounds an age and is no sample.
 """
 
@@ -24,11 +24,11 @@ class Mark(NamedTuple):
     """An item that is timed."""
 
     at: int
-    """The gets, the height or the identity by which it is known again."""
+    """The gets, the depth or the identity by which it is known again."""
     since: float
     """Monotonic seconds at its put."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
 
 
 class InTurn:
@@ -58,12 +58,12 @@ class InTurn:
         return self.marks[0].at if self.marks else NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
 
     def since(self, gets: int, depth: int, now: float) -> float:
-        """Since when the oldest that is still in waits; `now` when there is none."""
+        """Returns since when the oldest that is still in waits; `now` when there is none."""
         return next((mark.since for mark in self.marks if gets < mark.at <= gets + depth), now)
 
 
@@ -93,7 +93,7 @@ class Stacked:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return self.marks[-1].at if self.marks else 0
 
@@ -104,9 +104,9 @@ class Start(NamedTuple):
     since: float
     """Monotonic seconds at its put, or when it was first seen waiting."""
     known: bool
-    """Whether it was only seen waiting."""
+    """True where it was only seen waiting, and its put was not seen."""
     likeness: Any
-    """What tells it from another that has come to lie at its address."""
+    """The likeness, which tells it from another that has come to lie at its address."""
     twin: int = 0
     """The identity of what it was put as, or is kept as, where that is another object."""
 
@@ -163,12 +163,12 @@ class ByIdentity:
         return NEVER
 
     @property
-    def height(self) -> int:
+    def floor(self) -> int:
         """Under which depth the next one is out."""
         return 0
 
     def know(self, other: ByIdentity, elapsed: float) -> None:
-        """What `other` knows is known here too, by a clock that is `elapsed` ahead; it is no sample any more."""
+        """Takes over what `other` knows, by a clock that is `elapsed` ahead; it is no sample any more."""
         for key, start in other.starts.copy().items():
             self.starts[key] = start._replace(since=start.since + elapsed, known=True)
 
@@ -179,7 +179,7 @@ class ByIdentity:
         self.puts = puts
 
     def look(self, container: Any, puts: int, now: float) -> float:
-        """Since when the oldest waits that is known and in `container`; the rest of what lies there is known from now.
+        """Returns since when the oldest known item in `container` waits; the others there are known from now on.
 
         May be called from another thread than the one that adds and takes.
         """
@@ -194,7 +194,7 @@ class ByIdentity:
         return min((since for since in found if since is not None), default=now)
 
     def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
-        """Since when the item of `key` waits; ``None`` where it is not there, and then it is no longer known."""
+        """Returns since when the item of `key` waits, and forgets it where it is not there: then ``None``."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
         if start.known and self.starts.pop(key, None) is not None:

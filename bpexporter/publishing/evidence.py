@@ -1,4 +1,4 @@
-"""What processes that were killed have said last: kept for people, never added to anything."""
+"""Evidence: the last words of processes that were killed, kept for people, never added to anything."""
 
 from __future__ import annotations
 

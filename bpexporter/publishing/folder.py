@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,34 +25,17 @@ from bpexporter.publishing.format import Publication, Unreadable
 from bpexporter.publishing.merging import Merging, Names, Part
 from bpexporter.publishing.own_file import PROCESSES, made_folder
 from bpexporter.publishing.pressures import Pressures
+from bpexporter.publishing.processes import Process, in_order, process_of
 from bpexporter.publishing.reading import Reader, is_id, is_locked, is_still, opened
 from bpexporter.publishing.rows import counted
 from bpexporter.publishing.totals import Totals, read_totals, set_aside, signature, write_totals
 from bpexporter.resources.exporter.metrics import ItselfReading
+from bpexporter.resources.kinds import RESOURCES
 from bpexporter.settings import VERSION
 
 # Seconds: where nobody asks, publications are read so often only.
 SELDOM = 5.0
 NOTHING_YET = ItselfReading({(VERSION,): 1}, 0.0, 0, {}, {})
-
-
-class Process(NamedTuple):
-    """A living process, for people."""
-
-    id: str
-    pid: int
-    program: str
-    age: float
-    """Seconds since it published."""
-    running: float
-    """Seconds since it began."""
-    snapshot: Snapshot
-    """Its own readings."""
-
-    @property
-    def label(self) -> str:
-        """What its series are known by: the pid, which is 1 in each container, and the beginning of the ID."""
-        return f"{self.pid}-{self.id[:4]}"
 
 
 class _Dead(NamedTuple):
@@ -91,7 +74,7 @@ class Folder:
 
     def _poll(self, seconds: float = 0.0) -> None:
         """Look; what was read within `seconds` is not read again."""
-        self._fresh = self._clock() - seconds
+        self._recent_since = self._clock() - seconds
         holds = self._lock.holds()
         self._refresh(became=holds and not self._lock.held_before)
         before = self._alive | self._waiting
@@ -173,7 +156,7 @@ class Folder:
                 self._put_away(fd, path)
             return None
         reader = self._readers.setdefault(path.name, Reader(path))
-        if locked and reader.last is not None and reader.last.at > self._fresh:
+        if locked and reader.last is not None and reader.last.at > self._recent_since:
             self._alive[path.name] = reader.last
             return None
         try:
@@ -278,7 +261,7 @@ class Folder:
             ("ended",): totals.ended + ended,
             ("killed",): totals.killed + len(waiting) - ended,
         }
-        ages = [now - one.at for one in self._alive.values() if len(one.rows) > 1]
+        ages = [now - one.at for one in self._alive.values() if any(kind in RESOURCES for kind, _name in one.rows)]
         whole = itself._replace(
             processes=states,
             process_age_seconds=max(ages, default=None),
@@ -293,42 +276,16 @@ class Folder:
         with self._guard:
             self._poll()
             now = self._clock()
-            return [_process(publication, now) for publication in in_order(self._alive.values())]
+            return [process_of(publication, now) for publication in in_order(self._alive.values())]
 
     def evidence(self) -> list[Evidence]:
-        """What processes that were killed said last, the latest first."""
+        """Returns the last words of processes that were killed, the latest first."""
         return evidence.kept(self.path, self._clock())
 
     def alive(self) -> int:
-        """How many processes live, as of the last look."""
+        """The number of processes that live, as of the last look."""
         return len(self._alive)
 
     def close(self) -> None:
         """Let go of the lock of the folder."""
         self._lock.close()
-
-
-def in_order(publications: Iterable[Publication]) -> list[Publication]:
-    """Those first that began first: what a name may be, and which buckets it has, is as they say."""
-    return sorted(publications, key=lambda one: (began(one), one.id))
-
-
-def began(publication: Publication) -> float:
-    """When the process of `publication` began, in monotonic seconds; 0 where it does not say."""
-    said = publication.process.get("began")
-    return float(said) if isinstance(said, (int, float)) else 0.0
-
-
-def _process(publication: Publication, now: float) -> Process:
-    about, age = publication.process, max(0.0, now - publication.at)
-    merging = Merging(Names())
-    merging.add(Part(publication.rows, age))
-    pid = about.get("pid")
-    return Process(
-        id=publication.id,
-        pid=pid if isinstance(pid, int) else 0,
-        program=str(about.get("program", "")),
-        age=age,
-        running=max(0.0, now - began(publication)),
-        snapshot=merging.snapshot(),
-    )

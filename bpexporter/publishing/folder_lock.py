@@ -20,7 +20,7 @@ class FolderLock:
         self.held = self.held_before = False
 
     def holds(self) -> bool:
-        """Whether the lock is ours, by now; where its file was removed, there is a new one to be had."""
+        """Returns whether the lock is ours, by now; where its file was removed, there is a new one to be had."""
         self.held_before = self.held
         if self._fd >= 0 and not is_still(self._fd, self._path):
             self.close()

@@ -41,7 +41,7 @@ class Unreadable(Exception):
 
 
 class Header(NamedTuple):
-    """What a slot says of itself."""
+    """The header of a slot."""
 
     id: str
     inode: int
@@ -59,7 +59,7 @@ class Header(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """What a process has published."""
+    """A publication: what a process has published."""
 
     id: str
     sequence: int
@@ -68,7 +68,7 @@ class Publication(NamedTuple):
     ended: bool
     """It was the last one, made at the end of the process."""
     process: dict[str, Any]
-    """What the process says of itself: pid, program, since when."""
+    """The process by its own account: pid, program, since when."""
     rows: Rows
 
 
@@ -101,13 +101,13 @@ def slot_bytes(size: int) -> int:
 
 
 def write_slot(fd: int, size: int, header: Header, names: bytes, doubles: bytes) -> None:
-    """Write a publication into the slot whose turn it is; the header comes last."""
-    turn = header.sequence % 2
-    start = HEAD + turn * slot_bytes(size)
+    """Write a publication into the slot that comes next; the header comes last."""
+    slot = header.sequence % 2
+    start = HEAD + slot * slot_bytes(size)
     head = _packed(header)
     checksum = zlib.crc32(doubles, zlib.crc32(names, zlib.crc32(head)))
     _write(fd, names + doubles, start)
-    _write(fd, head + struct.pack("<I", checksum), turn * HEADER_BYTES)
+    _write(fd, head + struct.pack("<I", checksum), slot * HEADER_BYTES)
 
 
 def _packed(header: Header) -> bytes:
@@ -173,7 +173,7 @@ class Table(NamedTuple):
 
 
 def table_of(names: bytes) -> Table:
-    """What a table of names says. Raises `Unreadable` for one that is none of ours."""
+    """Returns the content of a table of names. Raises `Unreadable` for one that is none of ours."""
     try:
         text = json.loads(names)
         json.dumps(text, ensure_ascii=False).encode()  # a lone surrogate would fail every scrape

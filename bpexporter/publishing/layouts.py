@@ -1,4 +1,4 @@
-"""Where the fields of a reading lie in a row of floats: what is published is rows, and most of it is never more.
+"""Layouts: where the fields of a reading lie in a row of floats, for rows are what is published.
 
 A layout is made once for each form that a reading takes, so that rows of many processes which have the same one are
 added up column by column, without a reading being made of any.
@@ -24,7 +24,7 @@ DECLARED: dict[str, dict[str, Metric]] = {
 
 
 def width(shape: Shape) -> int:
-    """How many columns a field of this form takes."""
+    """Returns how many columns a field of this form takes."""
     match shape:
         case ("number",):
             return 1
@@ -71,7 +71,7 @@ def _spans(fields: tuple[tuple[str, Shape], ...]) -> Iterator[tuple[str, Shape, 
 
 
 def _places(field: str, shape: Shape) -> Iterator[tuple[Any, ...]]:
-    """What each column of a field means, in whatever layout it stands."""
+    """Returns the meaning of each column of a field, the same in every layout."""
     match shape[0]:
         case "number":
             yield (field,)

@@ -18,7 +18,7 @@ HIGHEST: dict[str, Callable[..., float]] = {"max": max, "min": min}
 
 
 class Part(NamedTuple):
-    """What one process adds to the whole, or all that have ended."""
+    """The part of the whole that one process adds, or all that have ended."""
 
     rows: Rows
     age: float = 0.0
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 class Names:
-    """Which names have series of their own: the first of each kind, as many as a hub may have.
+    """Returns the names that have series of their own: the first of each kind, as many as a hub may have.
 
     A name that was shown stays, whoever else comes, so that no counter moves to another series.
     """

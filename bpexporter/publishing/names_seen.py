@@ -1,4 +1,4 @@
-"""How much was seen in a folder, counted in a moment, for a line at the end of a program."""
+"""Counts of the names in a folder, made in a moment, for a line at the end of a program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bpexporter.resources.kinds import RESOURCES
 
 
 class Seen(NamedTuple):
-    """What was seen."""
+    """The counts of what was seen."""
 
     names: dict[str, int]
     """Names by kind."""
@@ -25,7 +25,7 @@ class Seen(NamedTuple):
 
 
 def seen_in(folder: Path) -> Seen:
-    """What the processes that published in `folder` have seen."""
+    """Returns the counts of what the processes that published in `folder` have seen."""
     totals = Totals()
     with contextlib.suppress(Unreadable, OSError):
         totals = read_totals(folder)

@@ -11,7 +11,7 @@ from typing import Any
 
 from bpexporter.publishing.format import HEAD, MOST_BYTES, SMALLEST, Header, slot_bytes, write_slot
 
-# Where in the folder the files of processes are.
+# The folder, within the one that is published to, of the files of processes.
 PROCESSES = "p"
 
 
@@ -48,7 +48,7 @@ class OwnFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return self.folder / PROCESSES / self.id
 
     def write(self, names: bytes, doubles: bytes, *, at: float, ended: bool = False) -> None:
@@ -71,8 +71,8 @@ class OwnFile:
         self.sequence += 1
 
     def holds(self) -> bool:
-        """Whether the lock is still ours. A host that closes all descriptors may have given our number to a file
-        of its own, which is then left alone.
+        """Returns whether the lock is still ours. A host that closes all descriptors may have given our number to
+        a file of its own, which is then left alone.
         """
         try:
             if os.fstat(self._fd).st_ino != self._inode:

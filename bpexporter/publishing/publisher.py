@@ -35,14 +35,14 @@ def paced(cost: float) -> float:
 
 
 class Publisher:
-    """What publishes the readings of this process, from the first object that is watched on."""
+    """The publisher of this process's readings, from the first object that is watched on."""
 
     def __init__(self, folder: Path, hub: Hub) -> None:
         self.folder = folder
         self._hub = hub
         self._about = about_process()
         self._file = OwnFile(folder)
-        self._base: Rows = {}  # what was published under another ID, and is counted there
+        self._base: Rows = {}  # counts that were published under another ID, and are counted there
         self._published: Rows = {}  # the last that was, from the beginning on
         self._named: tuple[list[Any], bytes] = [], b""
         self._start()
@@ -163,7 +163,7 @@ class Publisher:
 
 
 def about_process() -> dict[str, Any]:
-    """What a process says of itself: no arguments, which may hold secrets."""
+    """Returns the process's account of itself: no arguments, which may hold secrets."""
     words = getattr(sys, "orig_argv", None) or sys.argv
     program = next((word for word in sys.argv[:1] if word), words[0] if words else "")
     return {"pid": os.getpid(), "program": Path(program).name[:100], "began": time.monotonic()}
@@ -243,7 +243,7 @@ def _hook() -> None:
 
 
 def _told(name: str) -> Callable[[], None]:
-    """What tells the publisher of the process, whichever it is by then."""
+    """Returns a function that tells the publisher of the process, whichever it is by then."""
 
     def tell() -> None:
         if _current is not None:

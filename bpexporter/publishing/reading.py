@@ -26,7 +26,7 @@ FAILURES = {errno.ELOOP: "link", errno.EMLINK: "link", errno.EACCES: "owner", er
 
 
 def is_id(name: str) -> bool:
-    """Whether `name` is one that a process gives its file."""
+    """Returns whether `name` is one that a process gives its file."""
     return len(name) == ID_LENGTH and not set(name) - set("0123456789abcdef")
 
 
@@ -49,7 +49,7 @@ def opened(path: Path) -> int:
 
 
 def is_locked(fd: int) -> bool:
-    """Whether somebody holds the lock on this file; if nobody does, we hold it until `fd` is closed."""
+    """Returns whether somebody holds the lock on this file; if nobody does, we hold it until `fd` is closed."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -58,7 +58,7 @@ def is_locked(fd: int) -> bool:
 
 
 def is_still(fd: int, path: Path) -> bool:
-    """Whether `path` is still the file that `fd` is."""
+    """Returns whether `path` is still the file that `fd` is."""
     try:
         return path.lstat().st_ino == os.fstat(fd).st_ino
     except FileNotFoundError:
@@ -77,7 +77,7 @@ class Reader:
         self.table: Table | None = None
 
     def read(self, fd: int) -> Publication:
-        """What was published last. Raises `Unreadable`."""
+        """Returns the last publication. Raises `Unreadable`."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._read(fd)
@@ -108,7 +108,7 @@ class Reader:
             raise Unreadable("copy")
 
     def understood(self, fd: int, size: int, header: Header) -> Publication:
-        """What the slot with this header says. Raises `Unreadable`."""
+        """Returns the content of the slot with this header. Raises `Unreadable`."""
         names, doubles = read_slot(fd, size, header)
         if self.table is None or names != self.names:
             self.names, self.table = names, table_of(names)
@@ -117,7 +117,7 @@ class Reader:
 
 
 def read_earlier(path: Path) -> Publication | None:
-    """What the file at `path` said before it said the last thing; ``None`` where that is not there any more."""
+    """Returns the last publication but one in the file at `path`; ``None`` where that is not there any more."""
     fd = opened(path)
     try:
         size = os.fstat(fd).st_size
@@ -131,7 +131,7 @@ def read_earlier(path: Path) -> Publication | None:
 
 
 def read_file(path: Path) -> Publication:
-    """What the file at `path` says. Raises `Unreadable`, and ``FileNotFoundError``."""
+    """Returns the publication in the file at `path`. Raises `Unreadable`, and ``FileNotFoundError``."""
     fd = opened(path)
     try:
         return Reader(path).read(fd)

@@ -14,7 +14,7 @@ from bpexporter.primitives.histogram import HistogramReading
 from bpexporter.publishing.layouts import DECLARED, NUMBER, UNKNOWN, Layout, Shape, layout_of
 
 NAN, INFINITY = math.nan, math.inf
-# What is counted is published in whole parts of a second of this size, about a microsecond: sums of such numbers are
+# Counts are published in whole parts of a second of this size, about a microsecond: sums of such numbers are
 # exact in whatever order they are made, so no counter falls by a last digit when a process ends.
 GRAINS = 1 << 20
 # These are shown as whole numbers, unless they are none.
@@ -25,7 +25,7 @@ Rows = dict[tuple[str, str], Row]
 
 
 class _Plan:
-    """How the readings of one kind become rows: first the numbers, then what has a form that may change."""
+    """The rows of one kind's readings: first the numbers, then the fields whose form may change."""
 
     def __init__(self, kind: str) -> None:
         declared, names = DECLARED[kind], READINGS[kind]._fields
@@ -114,7 +114,7 @@ def rows_of(snapshot: Snapshot, swallow: Callable[[Exception], None]) -> Rows:
 
 
 def counted(row: Row) -> Row:
-    """What `row` has counted: its gauges are not known."""
+    """Returns the counts of `row`, whose gauges are not known."""
     layout, numbers = row
     return layout, [number if counts else NAN for number, counts in zip(numbers, layout.counted, strict=True)]
 

@@ -80,7 +80,7 @@ def ask_to_leave(folder: Path) -> bool:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether a process that publishes in `folder` lives."""
+    """Returns whether a process that publishes in `folder` lives."""
     with contextlib.suppress(OSError):
         return any(_is_held(path) for path in (folder / PROCESSES).iterdir())
     return False

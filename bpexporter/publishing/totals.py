@@ -1,4 +1,4 @@
-"""What processes that are gone have counted: one file, replaced whole, that says whom it holds."""
+"""Totals of processes that are gone: one file, replaced whole, that says whom it holds."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Totals(NamedTuple):
 
 
 def signature(folder: Path) -> tuple[int, int, int]:
-    """What differs when the totals of `folder` were replaced."""
+    """Returns a mark that differs when the totals of `folder` were replaced."""
     try:
         found = (folder / FILE).stat()
     except FileNotFoundError:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 CO_COROUTINE, CO_ASYNC_GENERATOR = 0x80, 0x200
 # A task waits for a task: further up nobody knows what it is about.
 MOST_TASKS = 4
-# What asyncio's functions call the future that a callback of theirs is to set.
+# Names in asyncio's functions for the future that a callback of theirs is to set.
 FUTURES = ("outer", "waiter")
 
 
@@ -24,7 +24,7 @@ class Awaiting(NamedTuple):
 
     frame: FrameType
     alone: bool
-    """Whether what it gets is what it waits for, and not one of several."""
+    """True where the wait is for this alone, and not for one of several."""
 
 
 class Waiter(NamedTuple):
@@ -73,7 +73,7 @@ def waiter_for(future: object, *, alone: bool) -> Waiter | None:
 
 
 def held_by(callback: object) -> tuple[Any, ...]:
-    """What `wait_for()`, `shield()`, `gather()` and `wait()` give a callback to go on with."""
+    """Returns the future that `wait_for()`, `shield()`, `gather()` and `wait()` give a callback to go on with."""
     if type(callback) is partial:
         return callback.args
     if type(callback) is FunctionType and callback.__module__ == "asyncio.tasks":

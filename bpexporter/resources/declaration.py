@@ -39,7 +39,7 @@ class Metric:
     needs_bound: bool = False
 
     def value_of(self, reading: Any) -> Any:
-        """What `reading` says; ``None`` where that is not known, or could be nothing but 0."""
+        """Returns the value in `reading`; ``None`` where that is not known, or could be nothing but 0."""
         if self.needs_bound and reading.members == reading.unbounded_members and not reading.blocked_puts:
             return None
         return getattr(reading, self.field)

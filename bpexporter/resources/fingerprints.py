@@ -1,4 +1,4 @@
-"""Whether the running interpreter's methods are those that our replacing methods were written for.
+"""Fingerprints of the interpreter's methods: our replacing methods were written for certain ones.
 
 Where they are not, the originals are called, and the cost is accepted rather than the behaviour changed. A
 method is known by what it compiles to, so no source file is read, and frozen programs are known too.
@@ -31,7 +31,7 @@ def _parts(code: CodeType, doc: str | None) -> tuple[Any, ...]:
 
 
 def is_known(methods: Iterable[Any], known: dict[tuple[int, int], str]) -> bool:
-    """Whether the digest of `methods` is the one in `known` for the running version of Python."""
+    """Returns whether the digest of `methods` is the one in `known` for the running version of Python."""
     if os.environ.get("BPEXPORTER_UNKNOWN_SOURCES") == "1":
         return False
     return known.get(sys.version_info[:2]) == fingerprint(methods)

@@ -16,7 +16,7 @@ from typing import Any
 
 from bpexporter.resources.fingerprints import fingerprint
 
-# What the code calls the object that holds our own names; each name more that a function holds by itself costs it.
+# The name in the code of the object that holds ours; each name more that a function holds by itself costs it.
 OURS = "bpexporter_names"
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -63,7 +63,7 @@ def _check(ours: CodeType, theirs: CodeType, outer: set[str]) -> None:
 
 
 def _names(code: CodeType) -> set[str]:
-    """What `code`, and what is defined in it, takes from outside or asks of objects."""
+    """Returns the names that `code`, and what is defined in it, takes from outside or asks of objects."""
     return set(code.co_names).union(*(_names(one) for one in code.co_consts if isinstance(one, CodeType)))
 
 

@@ -1,4 +1,4 @@
-"""Which instrument for which type; each is loaded when something of its kind is first asked for.
+"""The table of kinds: an instrument for each type, loaded when something of its kind is first asked for.
 
 So a program pays at its start for what it watches alone.
 """
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from bpexporter.resources.patching import ATTRIBUTE, held
 
 QUEUE, STREAM, LIMITER, LOOP = "queue", "stream", "limiter", "loop"
-# What may be made outside every loop; it is bound to one when somebody first waits in it.
+# Kinds whose objects may be made outside every loop; each is bound to one when somebody first waits in it.
 BOUND_LATER = (QUEUE, LIMITER)
 
 
@@ -86,7 +86,7 @@ def instrument_of(kind: str) -> Any:
 
 
 def is_loaded(kind: str) -> bool:
-    """Whether the instrument of a kind, or of a sort of limiters, was ever asked for."""
+    """Returns whether the instrument of a kind, or of a sort of limiters, was ever asked for."""
     return kind in _loaded
 
 

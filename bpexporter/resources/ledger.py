@@ -1,4 +1,4 @@
-"""What the ledgers of all kinds have in common: whose they are, and where they stand."""
+"""The slots and methods that the ledgers of all kinds share: whose they are, and where they stand."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class MemberLedger:
         "owner",  # weak reference to the object that is recorded; None once it is released
         "entry",  # the name that it is a member of
         "index",  # its place among the members of that name
-        "instrument",  # what updates and reads it
+        "instrument",  # the instrument that updates and reads it
         "requested_name",  # the name that was asked for; `entry` may be the one of all names too many
         "automatic",  # nobody has asked for the name: it was found
         "retired",  # its totals are with its name, and it counts no more

@@ -1,4 +1,4 @@
-"""Whose code it is, the standard library's, ours, another library's or the application's, and what it is called."""
+"""Origins of code: the standard library, ourselves, another library or the application; and names of functions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INNER, FOREIGN, MAIN, OWN = range(4)
 
 
 class Origin(NamedTuple):
-    """Where code is from."""
+    """The origin of code."""
 
     code: weakref.ref[CodeType]
     whose: int
@@ -32,7 +32,7 @@ MOST_KNOWN = 4_096
 
 
 def origin(code: CodeType, names: dict[str, Any]) -> Origin:
-    """Where code is from; `names` are its globals. Found out once for each code, by its identity: its hash is slow."""
+    """Returns the origin of code; `names` are its globals. Found out once for each, by identity: hashes are slow."""
     known = _known.get(id(code))
     if known is not None and known.code() is code:
         return known
@@ -54,7 +54,7 @@ def _owner(filename: str, module: str) -> int:
 
 
 def is_inner(module: str, filename: str) -> bool:
-    """Whether code is the standard library's or our own."""
+    """Returns whether code is the standard library's or our own."""
     top = module.partition(".")[0]
     if top == __name__.partition(".")[0]:
         return True

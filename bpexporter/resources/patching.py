@@ -32,7 +32,7 @@ def subclasses(kind: type) -> Iterator[type]:
 
 
 def own(obj: Any, name: str) -> Any:
-    """What `obj` itself holds as `name`, ``None`` where there is nothing; runs none of the host's code.
+    """Returns what `obj` itself holds as `name`, ``None`` where there is nothing; runs none of the host's code.
 
     No object is ever asked for its `__dict__`: that would cost it its inline values, and make each further use of it
     half as slow again.
@@ -48,7 +48,7 @@ def own(obj: Any, name: str) -> Any:
 
 
 def held(obj: Any) -> Any:
-    """What the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
+    """Returns what the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
     try:
         return object.__getattribute__(obj, ATTRIBUTE)
     except AttributeError:

@@ -1,4 +1,4 @@
-"""What is asked of each kind of resource: of its ledgers, of their readings and of its instrument."""
+"""The contract of each kind of resource: of its ledgers, of their readings and of its instrument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GIVE_WAY = 40
 
 
 class Registry(Protocol):
-    """What a ledger may tell the names among which it stands."""
+    """The names among which a ledger stands, as far as it may tell them something."""
 
     stages: Any
     """The stages of the tasks that use what is watched."""
@@ -32,13 +32,13 @@ class Entry(Protocol):
     registry: Any
     name: str
     retired_totals: Any
-    """What its members that are gone have left; ``None`` where there is nothing."""
+    """The totals of its members that are gone; ``None`` where there are none."""
     next_asked: int
     """The member from which on the next reading asks, where it asks some of them only."""
 
 
 class Ledger(Protocol):
-    """What the hub asks of a ledger; `MemberLedger` has it all."""
+    """The ledger as the hub sees it; `MemberLedger` has it all."""
 
     owner: weakref.ref[Any] | None
     entry: Any
@@ -49,13 +49,13 @@ class Ledger(Protocol):
     retired: bool
     loopless: bool
     ended_at: float | None
-    """When its object came to its end; ``None`` while it lives."""
+    """The moment at which its object came to its end; ``None`` while it lives."""
     listener: Any
     clock: Callable[[], float]
 
 
 class Reading(Protocol):
-    """What is asked of a reading: it is a named tuple with a field for each metric of its kind."""
+    """The reading as the hub sees it: a named tuple with a field for each metric of its kind."""
 
     _fields: tuple[str, ...]
 
@@ -68,7 +68,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class Instrument(Protocol[L, R_co]):
-    """What attaches ledgers to the objects of one kind, and reads them."""
+    """The instrument of one kind: attaches ledgers to its objects, and reads them."""
 
     kind: str
     clocks: tuple[tuple[str, str], ...] = ()

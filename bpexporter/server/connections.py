@@ -22,7 +22,7 @@ KEEPALIVE_SECONDS = 5.0
 
 
 class Limits(NamedTuple):
-    """What a connection may take. Together with one `tick` each deadline stays under 15 s."""
+    """The limits of a connection. Together with one `tick` each deadline stays under 15 s."""
 
     idle: float = 10.0
     """Seconds until a request is complete, counted from the connection or from the last answer, not from the

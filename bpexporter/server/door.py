@@ -1,4 +1,4 @@
-"""Who may come in: TLS, client certificates and passwords as Prometheus' exporter-toolkit configures them, and by name.
+"""The door: TLS, client certificates and passwords as Prometheus' exporter-toolkit configures them, and host names.
 
 The file is that of `--web.config.file` there: `tls_server_config`, `basic_auth_users` with bcrypt hashes,
 `http_server_config.headers`. What cannot be done here is refused when the file is read, never passed over.
@@ -35,13 +35,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Door(NamedTuple):
-    """What a web configuration says."""
+    """The content of a web configuration."""
 
     tls: ssl.SSLContext | None = None
     users: Mapping[str, bytes] = {}
     """bcrypt hashes by user."""
     headers: Mapping[str, str] = {}
-    """What each answer carries besides."""
+    """Headers that each answer carries besides."""
 
 
 OPEN = Door()
@@ -155,7 +155,9 @@ class Doorkeeper:
     def _is_our_name(self, given: str) -> bool:
         name = given.lower()
         name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
-        return name in ("", "localhost", self._host) or is_loopback(name.strip("[]"))
+        plain = name.strip("[]")
+        # a name of one word is this machine's or its network's to resolve, and nobody's to register
+        return not set(plain) & set(".:") or plain == self._host or is_loopback(plain)
 
     def _is_right(self, given: str) -> bool:
         key = hashlib.sha256(given.encode()).digest()
@@ -183,7 +185,7 @@ def _answer(status: int, text: str, more: Mapping[str, str] | None = None) -> we
 
 
 def is_loopback(address: str) -> bool:
-    """Whether this is an address of loopback."""
+    """Returns whether this is an address of loopback."""
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback
     except ValueError:

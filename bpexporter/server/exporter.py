@@ -48,7 +48,7 @@ def make_loop(selector: selectors.BaseSelector) -> asyncio.AbstractEventLoop:
 
 
 def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What asyncio would log with a traceback: one line in our own log."""
+    """Logs one line of ours where asyncio would log a traceback."""
     error = context.get("exception")
     if not isinstance(error, ConnectionError):
         logger.warning("%s: %s", context.get("message"), type(error).__name__)
@@ -94,16 +94,16 @@ class Exporter:
 
     @property
     def url(self) -> str:
-        """Where the metrics are; with every interface listened on, as seen from this machine."""
+        """The address of the metrics; with every interface listened on, as seen from this machine."""
         return url_of(self.host, self.port, secure=self._door.tls is not None)
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """True while it serves."""
         return self._thread.is_alive() and self._failure is None
 
     def serves(self, hub: Source, registries: tuple[Any, ...]) -> bool:
-        """Whether it shows exactly `hub` and `registries`."""
+        """Returns whether it shows exactly `hub` and `registries`."""
         mine, own = self._sources
         return mine is hub and len(own) == len(registries) and all(map(_same, own, registries))
 
@@ -248,7 +248,7 @@ def _same(one: object, other: object) -> bool:
 
 
 class Forks:
-    """What a forked child replaces: the lock, and the exporters whose threads it does not have."""
+    """Replaces, in a forked child, the lock, and the exporters whose threads it does not have."""
 
     def __init__(self) -> None:
         # Reentrant: a signal handler may stop what the main thread is about to start.

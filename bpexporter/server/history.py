@@ -14,7 +14,7 @@ Resource = tuple[str, str]
 
 
 class Point(NamedTuple):
-    """What is remembered of one resource at one step; ``None`` is what is not known."""
+    """The memory of one resource at one step; ``None`` is what is not known."""
 
     utilization_ratio: float | None
     pressure: float | None

@@ -1,4 +1,4 @@
-"""Where the endpoint listens. Loads no library: `bpexporter run` binds in a process that another one serves."""
+"""The socket of the endpoint. Loads no library: `bpexporter run` binds in a process that another one serves."""
 
 from __future__ import annotations
 

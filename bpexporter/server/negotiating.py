@@ -1,4 +1,4 @@
-"""What a client accepts (RFC 9110, 12.5): the format of the metrics, and whether they are compressed."""
+"""Content negotiation (RFC 9110, 12.5): the format of the metrics, and whether they are compressed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def best(accepted: list[tuple[str, str, float]], *names: str) -> float:
 
 
 def negotiate(accept: str) -> tuple[bool, str]:
-    """Whether a client with this ``Accept`` header is sent OpenMetrics, and the content type.
+    """Returns whether a client with this ``Accept`` header is sent OpenMetrics, and the content type.
 
     OpenMetrics is sent to who asks for it by name and likes the text no better, and to who refuses the text.
     """
@@ -53,7 +53,7 @@ def negotiate(accept: str) -> tuple[bool, str]:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether gzip is allowed, and nothing else preferred."""
+    """Returns whether gzip is allowed, and nothing else preferred."""
     accepted = qualities(accept_encoding.replace("x-gzip", "gzip"))
     wanted = best(accepted, "gzip", "*")
     return wanted > 0 and wanted >= best(accepted, "identity")

@@ -95,7 +95,7 @@ class Worker:
             thread.join(JOIN_SECONDS)
 
     async def ask(self, key: Hashable, work: Callable[[], bytes]) -> bytes:
-        """What `work` returns on the thread, or what it is about to return to another who asked for `key`."""
+        """Returns the result of `work` on the thread, or the one that is on its way to another who asked for `key`."""
         self.open()
         waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         job = self._enlist(key, work, waiter)
@@ -117,7 +117,7 @@ class Worker:
         return job
 
     def _leave(self, job: Job, waiter: asyncio.Future[bytes]) -> None:
-        # Who hangs up while waiting must not leave work behind: a job without waiters is skipped.
+        # A client that hangs up while waiting must not leave work behind: a job without waiters is skipped.
         with self._lock:
             if waiter in job.waiters:
                 job.waiters.remove(waiter)

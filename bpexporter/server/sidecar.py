@@ -12,10 +12,13 @@ from typing import Any
 from bpexporter.hub.snapshot import Labelled, Snapshot
 from bpexporter.publishing.evidence import Evidence
 from bpexporter.publishing.folder import Folder
+from bpexporter.resources.kinds import LOOP, RESOURCES
 from bpexporter.server.door import OPEN, Door
 from bpexporter.server.exporter import Exporter
 
 POLL_SECONDS, LOOK_SECONDS = 1.0, 0.1
+# The kinds that hold something back; loops run them.
+HOLDING = tuple(kind for kind in RESOURCES if kind != LOOP)
 LOOKED_FOR = (
     "asyncio's queues, streams and semaphores, and the loops that run them, made after the program began; "
     "what threads, other processes' queues and other languages do is not seen"
@@ -36,7 +39,7 @@ class PerProcess:
         return self._folder.snapshot()
 
     def labelled(self) -> list[Labelled]:
-        """What is said of the folder, and each process."""
+        """Returns a snapshot of the folder's own metrics, and one of each process."""
         itself = self._folder.snapshot().kinds["itself"][""]
         unknown = dict.fromkeys(("collect_seconds", "collect_errors", "watched_objects", "folded_names", "build_info"))
         empty: dict[str, dict[str, Any]] = {kind: {} for kind in self._folder.snapshot().kinds}
@@ -99,7 +102,7 @@ class Sidecar:
         snapshot = self.folder.snapshot()
         left_out = snapshot.kinds["itself"][""].files_left_out
         found = [{"what": f"{count} files in {self.folder.path}", "why": why} for (why,), count in left_out.items()]
-        if not any(readings for kind, readings in snapshot.kinds.items() if kind not in ("itself", "loop")):
+        if not any(snapshot.kinds[kind] for kind in HOLDING):
             found.append({"what": "nothing is watched", "why": f"looked for were {LOOKED_FOR}"})
         return found
 
@@ -108,9 +111,8 @@ def _killed(evidence: Evidence) -> dict[str, Any]:
     """A process that was killed, with what was fullest in it."""
     last: list[dict[str, Any]] = [
         {"kind": kind, "name": name, "reading": _numbers(reading)}
-        for kind, readings in evidence.snapshot.kinds.items()
-        if kind not in ("itself", "loop")
-        for name, reading in readings.items()
+        for kind in HOLDING
+        for name, reading in evidence.snapshot.kinds[kind].items()
     ]
     last.sort(key=lambda one: _fullness(one["reading"]), reverse=True)
     ends = "".join(f"; {one['kind']} {one['name']}: {_level(one['reading'])}" for one in last[:3])

@@ -29,7 +29,7 @@ STUCK = 0.9
 
 
 class Figures(NamedTuple):
-    """Which fields of a kind's reading are its members, its callers that are held up, what comes in and goes out."""
+    """The fields of a kind's reading that are its members, its callers that are held up, what comes in and goes out."""
 
     members: str
     blocked: str
@@ -78,7 +78,7 @@ class StateKeeper:
         self._stuck_since: dict[str, float] = {}
         self._verdict: Any = None
         self.readings = 0
-        """How often all was read."""
+        """The number of times that all was read."""
 
     def keep(self) -> None:
         """Remember the present, where a step is due; called now and then, whoever looks."""
@@ -87,7 +87,7 @@ class StateKeeper:
                 self._sample()
 
     def tag(self) -> str:
-        """What the present state is known by, for conditional requests."""
+        """The tag of the present state, for conditional requests."""
         with self._lock:
             self._refresh()
             return f'"{self.readings}"'
@@ -219,7 +219,7 @@ def _capped(ratio: float | None) -> float | None:
 
 
 def _per_second(before: Sample, now: Sample, kind: str, name: str, field: str) -> float | None:
-    """How much `field` has grown a second; ``None`` where that is not known."""
+    """Returns by how much `field` has grown a second; ``None`` where that is not known."""
     latest, earlier = now.snapshot.kinds[kind].get(name), before.snapshot.kinds[kind].get(name)
     grown, was = _count(latest, field), _count(earlier, field)
     if grown is None or was is None or now.at <= before.at:

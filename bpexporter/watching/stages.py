@@ -68,7 +68,7 @@ def _coroutine_function(function: Callable[..., Any], name: str) -> Callable[...
 
 
 def _leave() -> None:
-    """What the running task did so far was for another stage."""
+    """Counts what the running task did so far for the stage that it had."""
     try:
         loop = _get_running_loop()
         task = asyncio.current_task(loop) if loop is not None else None

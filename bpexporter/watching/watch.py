@@ -112,7 +112,7 @@ def _goes_on(ledger: Any, name: str, registry: Registry) -> bool:
 
 
 def _is_unclaimed(ledger: Any) -> bool:
-    """Whether nobody has asked for the name, and no total under it is another's."""
+    """Returns whether nobody has asked for the name, and no total under it is another's."""
     return bool(ledger.automatic and ledger.entry.is_only(ledger))
 
 
@@ -157,7 +157,7 @@ def _leave_loops() -> None:
 
 
 def _is_needed(kind: str) -> bool:
-    """Whether the methods of this kind record something: those of queues may be lent to pools, which are limiters."""
+    """Returns whether the methods of this kind record something: pools, which are limiters, use those of queues."""
     return _watched(kind) or (kind == QUEUE and is_loaded(POOL) and _watched(LIMITER))
 
 

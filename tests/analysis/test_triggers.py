@@ -7,20 +7,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from fake_clock import Clock
 
 import bpexporter
 from bpexporter.analysis import triggers
 from bpexporter.faults import faults
-
-
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Still:

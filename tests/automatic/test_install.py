@@ -99,7 +99,7 @@ def test_a_class_of_a_class_that_answers_nothing(hub):
     plain, own = Queue(), Own()
     plain.put_nowait(1)
     own.put_nowait(1)
-    place = "test_install.test_a_class_of_a_class_that_answers_nothing"
+    place = f"{__name__}.test_a_class_of_a_class_that_answers_nothing"
     assert names(hub) == [f"{place}:plain", f"{place}:own"]
 
 
@@ -206,22 +206,22 @@ def test_a_name_in_another_hub(hub):
     assert jobs.empty()
 
 
-PLACE = "test_install.test_allow_and_deny:jobs"
+PLACE = f"{__name__}.test_allow_and_deny:jobs"
 
 
 @pytest.mark.parametrize(
     ("allow", "deny", "found"),
     [
         ((), (), True),
-        (("test_install",), (), True),
-        (["test_*"], (), True),
-        ("other, test_install", (), True),
+        ((__name__,), (), True),
+        (["*test_*"], (), True),
+        (f"other, {__name__}", (), True),
         ("other", (), False),
         ("auto", (), False),
-        ((), "test_install", False),
+        ((), __name__, False),
         ((), ["*:jobs"], False),
         ((), ["*:other"], True),
-        (["test_install"], ["*:jobs"], False),
+        ([__name__], ["*:jobs"], False),
     ],
 )
 def test_allow_and_deny(hub, allow, deny, found):
@@ -242,7 +242,7 @@ def test_a_package_stands_for_its_modules(hub):
 
 def test_the_environment_says_what_is_watched(hub, monkeypatch):
     """`BPEXPORTER_ALLOW` and `BPEXPORTER_DENY` hold where the call says nothing."""
-    monkeypatch.setenv("BPEXPORTER_DENY", "elsewhere,test_install")
+    monkeypatch.setenv("BPEXPORTER_DENY", f"elsewhere,{__name__}")
     bpexporter.install(hub=hub)
     Queue()
     assert names(hub) == []
@@ -256,7 +256,7 @@ def test_naming_by_a_function(hub):
     """A function is given the object and the name that was found; `None` leaves the object out."""
     bpexporter.install(hub=hub, naming=lambda queue, name: f"{name}/{queue.maxsize}" if queue.maxsize else None)
     jobs, more = Queue(3), Queue()
-    assert names(hub) == ["test_install.test_naming_by_a_function:jobs/3"]
+    assert names(hub) == [f"{__name__}.test_naming_by_a_function:jobs/3"]
     assert jobs.maxsize > more.maxsize
 
 
@@ -273,7 +273,7 @@ def test_a_naming_function_that_fails(hub, monkeypatch):
     bpexporter.install(hub=hub, naming=lambda queue, name: 1 / 0)
     before = hub.snapshot().kinds["itself"][""].collect_errors
     jobs = Queue()
-    assert names(hub) == ["test_install.test_a_naming_function_that_fails:jobs"]
+    assert names(hub) == [f"{__name__}.test_a_naming_function_that_fails:jobs"]
     assert hub.snapshot().kinds["itself"][""].collect_errors == before + 1
     assert jobs.empty()
 

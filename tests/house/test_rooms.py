@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,22 @@ def test_each_room_says_what_it_may_touch(folder):
     assert head
     if folder != PACKAGE:
         assert ("May touch: " in rest, len(tree.body)) == (True, 1)
+
+
+def may_touch(room: str) -> set[str]:
+    """The rooms that one may touch by its own words, with what those may touch."""
+    head = PACKAGE / room / "__init__.py"
+    said = ast.get_docstring(ast.parse(head.read_text())).partition("May touch: ")[2] if head.is_file() else ""
+    named = ROOMS if "everything below" in said else [one for one in ROOMS if re.search(rf"\b{one}\b", said)]
+    return {"faults", "settings", *named}.union(*(may_touch(one) for one in named if one != room))
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py")))
+def test_a_room_touches_what_it_says(name):
+    """What the modules of a room import of ours is what its head names, or what lies in those rooms' reach."""
+    reached = graph(modules())
+    touched = {room(one) for module, ours in reached.items() if room(module) == name for one in ours}
+    assert touched - {name} <= may_touch(name)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def read(made, brief):
     """A reading of `made`, of whose durations `brief` lay in the first bucket."""
     made.settle()
     counts = None if made.counts is None else made.counts[:]
-    return made.reading(counts, made.total + made.briefly, brief)
+    return made.reading(counts, made.sorted_seconds + made.briefly, brief)
 
 
 def in_first(durations, bounds=BOUNDS):

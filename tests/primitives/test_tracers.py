@@ -130,7 +130,7 @@ def test_what_is_kept_is_bounded(kind):
 def test_an_empty_tracer_asks_for_nothing(kind):
     """Nothing is out at any number of gets or any depth, and nothing waits."""
     tracers = kind()
-    assert (tracers.gets, tracers.height) == (NEVER, 0)
+    assert (tracers.gets, tracers.floor) == (NEVER, 0)
     assert tracers.out(1_000, 0, 5) == []
     if kind is InTurn:
         assert tracers.since(0, 0, 7) == 7
@@ -160,10 +160,10 @@ def test_stacked_the_next_is_known_by_the_depth():
     """An item put at depth 3 is out when two are left, however many come and go above it."""
     tracers = Stacked()
     tracers.add(None, 10, 3, 100)
-    assert tracers.height == 3
+    assert tracers.floor == 3
     assert tracers.out(50, 3, 105) == []
     assert tracers.out(51, 2, 106) == [6]
-    assert tracers.height == 0
+    assert tracers.floor == 0
 
 
 def test_an_item_that_is_put_twice_is_timed_once():

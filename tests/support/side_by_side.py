@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from fake_clock import Clock
+
 Op = tuple[Any, ...]
 Caller = Callable[..., Coroutine[Any, Any, None]]
 BANDS = ("empty", "low", "mid", "high", "full")
@@ -30,16 +32,6 @@ def pristine() -> ModuleType:
 
 
 PRISTINE = pristine()
-
-
-class Clock:
-    """Seconds that pass when told to; every step is a binary fraction, so that sums are exact."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def hooked(module: ModuleType) -> type:

@@ -17,19 +17,6 @@ import bpexporter
 MB = 1 << 20
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """Makes loops of asyncio's or of uvloop's."""
     if name == "asyncio":

@@ -19,7 +19,7 @@ PERMITS, CALLERS = 4, 10
 # Seconds that a call to the database takes while all is slow, and while it is well; callers give up after PATIENCE.
 QUERY_SECONDS = {True: 0.8, False: 0.01}
 PATIENCE = 1.0
-# What the peer takes at once, and how many seconds it then rests.
+# Bytes that the peer takes at once, and the seconds that it then rests.
 PACE = {True: (2_048, 0.1), False: (65_536, 0.005)}
 MESSAGE = b"." * 16_384
 RECEIVE_BYTES, SEND_BYTES = 16_384, 32_768

@@ -50,7 +50,7 @@ class Pipeline:
 
     @property
     def is_slow(self) -> bool:
-        """Whether `store` is slow now."""
+        """True where `store` is slow now."""
         begin, end = SLOW
         return begin <= (self.clock() - self.begun) % self.cycle * CYCLE / self.cycle < end
 
@@ -167,7 +167,7 @@ def progress(queues: dict[str, QueueReading]) -> str:
 
 
 def introduction(exporter: Exporter, cycle: float = CYCLE) -> str:
-    """What to open."""
+    """Returns the lines at the beginning, which say what to open."""
     page = exporter.url.removesuffix("/metrics") + "/"
     return (
         f"bpexporter demo: fetch -> parse -> store; store is slow for {(SLOW[1] - SLOW[0]) * cycle / CYCLE:g} s "
@@ -177,7 +177,7 @@ def introduction(exporter: Exporter, cycle: float = CYCLE) -> str:
 
 
 def table(pipeline: Pipeline) -> list[str]:
-    """What a terminal shows: a line for each queue, and how `store` is."""
+    """Returns the frame of a terminal: a line for each queue, and how `store` is."""
     rows = [row(name, reading) for name, reading in snapshot().queues.items()]
     return [*rows, f"store is {'slow' if pipeline.is_slow else 'well'}"]
 
@@ -200,7 +200,7 @@ async def report(pipeline: Pipeline) -> None:
 
 
 def summary() -> str:
-    """What was seen, queue by queue."""
+    """Returns the summary at the end, queue by queue."""
     lines = (
         f"  {name:<10} {reading.puts:>7,} in, {reading.gets:>7,} out, stalled {reading.stalled_seconds:6.1f} s, "
         f"refused {sum(reading.refused_puts)}"

@@ -145,7 +145,7 @@ class Top(App[None]):
         return sorted(fitting, key=lambda one: one[field] or 0.0, reverse=not self.reversed)
 
     def draw_status(self) -> None:
-        """Where it comes from, how it is sorted, and since when nobody answers."""
+        """Draws the status: the source, the order, and since when nobody answers."""
         status = self.query_one("#status", Static)
         status.set_class(bool(self.failure), "lost")
         if self.failure:

@@ -1,4 +1,4 @@
-"""Where the state comes from: an exporter's or a sidecar's address."""
+"""The source of the state: an exporter's or a sidecar's address."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.-=+*#@"
 UNKNOWN = "-"
-# What a line of text has at least, whatever the terminal says of itself.
+# The least width of a line of text, whatever the terminal says of itself.
 NARROWEST = 60
 # Title, width, and where the cells stand; a narrow terminal has the first of them.
 COLUMNS = (
@@ -25,7 +25,7 @@ LEAST_NAME = 20
 
 
 def columns(width: int, *, gap: int = 1) -> int:
-    """How many columns besides the name a terminal of this width has room for."""
+    """Returns how many columns besides the name a terminal of this width has room for."""
     left = width - LEAST_NAME
     for count, (_, wide, _) in enumerate(COLUMNS):
         left -= wide + gap
@@ -49,7 +49,7 @@ def seconds(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """So many a second."""
+    """Returns a rate in words: so many a second."""
     if value is None:
         return UNKNOWN
     return f"{value:.0f}/s" if value < 1e4 else f"{value / 1e3:.0f}k/s" if value < 1e6 else f"{value / 1e6:.1f}M/s"
@@ -75,7 +75,7 @@ def _block(known: Sequence[float], blocks: str) -> str:
 
 
 def badness(resource: dict[str, Any]) -> tuple[float, float, float, str]:
-    """What to sort by: the most held up first, then the longest blocked, then the fullest, then by name."""
+    """Returns the key of the order: the most held up first, then the longest blocked, the fullest, then by name."""
     held = (resource["pressure"], resource["longest_block_seconds"], resource["utilization_ratio"])
     first, second, third = (-(value or 0.0) for value in held)
     return first, second, third, resource["name"]

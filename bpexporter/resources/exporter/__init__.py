@@ -1,4 +1,4 @@
-"""What bpexporter says of itself.
+"""The exporter itself, as metrics.
 
 May touch: what the kinds have in common.
 """

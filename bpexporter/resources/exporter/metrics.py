@@ -1,4 +1,4 @@
-"""What the exporter says of itself."""
+"""The exporter's reading of itself, and the metrics that are made of it."""
 
 from __future__ import annotations
 

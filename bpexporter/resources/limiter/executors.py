@@ -34,7 +34,7 @@ BEGIN = "set_running_or_notify_cancel"
 
 
 class ExecutorLedger(LimiterLedger):
-    """What is recorded of one executor: its workers are many threads, so each change is made under a lock."""
+    """The ledger of one executor: its workers are many threads, so each change is made under a lock."""
 
     __slots__ = (
         "busy",  # pieces of work that have begun and not ended
@@ -127,7 +127,7 @@ def followers(work: Work) -> Iterator[Any]:
 
 
 def has_caller(future: Any) -> bool:
-    """Whether somebody awaits `future`; its first callback is the one that lets a cancellation through to the work."""
+    """Returns whether somebody awaits `future`; its first callback passes cancellations on to the work."""
     return len(future._callbacks or ()) > 1
 
 
@@ -135,7 +135,7 @@ def has_caller(future: Any) -> bool:
 
 
 def submitting(original: Any) -> Any:
-    """What takes the place of `original`, the `submit` of a class."""
+    """Returns what takes the place of `original`, the `submit` of a class."""
 
     def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         ledger = held(self)

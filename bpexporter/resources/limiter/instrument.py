@@ -28,7 +28,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
 
     @abstractmethod
     def level(self, ledger: LimiterLedger, limiter: Any, now: float) -> Level:
-        """What `limiter` itself says now; runs none of the host's code."""
+        """Returns the present state of `limiter`; runs none of the host's code."""
 
     def ledger_of(self, limiter: Any) -> LimiterLedger | None:
         """The ledger of `limiter`, ``None`` where it is not watched."""
@@ -104,7 +104,7 @@ class LimiterInstrument(Instrument[LimiterLedger, LimiterReading]):
 
 
 def _is_closed(limiter: Any) -> bool:
-    """Whether the loop in which the callers of `limiter` wait has closed."""
+    """Returns whether the loop in which the callers of `limiter` wait has closed."""
     loop = own(limiter, "_loop")
     return loop is not None and bool(loop.is_closed())
 

@@ -17,7 +17,7 @@ SETTLED_SECONDS = 60.0
 
 
 class LimiterLedger(MemberLedger):
-    """What is recorded of one limiter. But for `seen`, the thread of its loop alone writes."""
+    """The ledger of one limiter. But for `seen`, the thread of its loop alone writes."""
 
     __slots__ = (
         # Counted.
@@ -31,7 +31,7 @@ class LimiterLedger(MemberLedger):
         "peaks",  # levels that were left
         "seen",  # the level at the last reading, and when that was
         # Compared by each release.
-        "exact",  # whether the limiter is the standard library's through and through
+        "exact",  # true where the limiter is the standard library's through and through
         "lowest",  # free permits; a release to fewer leaves a higher level than the one that was dated last
         "dated_until",  # until then that level, and those below, need not be dated again
     )
@@ -80,7 +80,7 @@ class LimiterLedger(MemberLedger):
             self.tell_operation(self.blocked, now)
 
     def left(self, level: float, now: float) -> None:
-        """So many permits were in use until `now`."""
+        """Records that so many permits were in use until `now`."""
         # A release within the slot may leave the same level again, and does not say so.
         self.dated_until = now + PEAK_SLOT
         self.peaks.add(level, self.dated_until)

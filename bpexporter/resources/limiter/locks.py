@@ -94,5 +94,5 @@ class LockInstrument(LimiterInstrument):
 
 
 def is_quiet(ledger: LimiterLedger) -> bool:
-    """Whether nobody has asked for a series, and nobody has waited."""
+    """Returns whether nobody has asked for a series, and nobody has waited."""
     return ledger.automatic and not ledger.blocked.begun

@@ -132,7 +132,7 @@ METHODS = Replaced(
 
 
 def is_exact(semaphore: Any) -> bool:
-    """Whether `semaphore` has the standard library's behaviour through and through."""
+    """Returns whether `semaphore` has the standard library's behaviour through and through."""
     kind = type(semaphore)
     own = (getattr(getattr(semaphore, name), "__func__", None) is vars(asyncio.Semaphore)[name] for name in INNER)
     return kind in (asyncio.Semaphore, asyncio.BoundedSemaphore) and all(own) and type(semaphore._value) is int

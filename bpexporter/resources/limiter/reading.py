@@ -11,7 +11,7 @@ from bpexporter.resources.limiter.metrics import LimiterReading
 
 
 class Level(NamedTuple):
-    """What a limiter itself says now. ``None`` is what is not known."""
+    """The present state of a limiter by its own account. ``None`` is what is not known."""
 
     capacity: float | None
     in_use: float | None
@@ -22,7 +22,7 @@ UNKNOWN = Level(None, None)
 
 
 class Totals:
-    """What limiters of one name say together."""
+    """The sums of limiters of one name."""
 
     def __init__(self) -> None:
         self.members = 0
@@ -51,7 +51,7 @@ class Totals:
             self.peak = _share(self.peak, ledger.peak_level(now), level.capacity)
 
     def add_counts(self, ledger: LimiterLedger, now: float) -> None:
-        """What was counted of a limiter, alive or gone."""
+        """Returns the counts of a limiter, alive or gone."""
         if ledger.blocked.begun or ledger.blocked.waiting or ledger.blocked.stalled:
             self._add_blocked(ledger.blocked, now)
         self.refused += ledger.refused_cancelled
@@ -77,7 +77,7 @@ class Totals:
             return
         for _ in range(100):
             waits.settle()
-            seconds = waits.total + waits.briefly
+            seconds = waits.sorted_seconds + waits.briefly
             acquires, counts, busy, late = ledger.acquires, waits.counts and waits.counts[:], waits.busy, len(waits.raw)
             if not busy:
                 break

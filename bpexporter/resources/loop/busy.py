@@ -1,4 +1,4 @@
-"""How busy a loop is: the time in which it does not wait in its selector, the present step included.
+"""Busy time of a loop: the time in which it does not wait in its selector, the present step included.
 
 asyncio's loops are timed where they wait (`selecting`). Of other loops, uvloop's among them, a lower bound is known:
 the CPU that their thread used between two beats, or how late the second one was, whichever is more.

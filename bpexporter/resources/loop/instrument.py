@@ -58,7 +58,7 @@ class LoopInstrument(Instrument[LoopLedger, LoopReading]):
         return thread_name(ident)
 
     def keeps_time(self, loop: Any) -> bool:
-        """Whether time passes by itself in `loop`: in one of simulated time a timer would never let it stand."""
+        """Returns whether time passes by itself in `loop`: simulated time would never stand still for a timer."""
         kind = type(loop)
         known = getattr(kind, "time", None) is asyncio.BaseEventLoop.time or kind.__module__.startswith("uvloop")
         return known and kind.__dictoffset__ != 0 and getattr(loop.time, "__self__", None) is loop

@@ -33,7 +33,7 @@ PUNCTUAL = 0.002
 
 
 class Timer:
-    """What a loop calls after an interval. One that closes drops it uncalled, which is how that is seen at once."""
+    """A callback of a loop after an interval. A loop that closes drops it uncalled, by which that is seen at once."""
 
     __slots__ = ("__weakref__", "beat")
 
@@ -46,7 +46,7 @@ class Timer:
 
 
 class LoopLedger(MemberLedger):
-    """What is recorded of one event loop. But for `shown`, its thread alone writes."""
+    """The ledger of one event loop. But for `shown`, its thread alone writes."""
 
     __slots__ = (
         "attend",  # looks at what the loop owns, and says whether somebody is held up; None where there is nothing
@@ -54,7 +54,7 @@ class LoopLedger(MemberLedger):
         "calm",  # beats in a row that found nothing
         "due",  # when the next beat is to come; infinite before the first
         "interval",  # seconds between two beats
-        "lags",  # how late each beat was
+        "lags",  # the lateness of each beat
         "run",  # lives as long as the run in which the last beat was; None where that is not known
         "shown",  # the most stalled seconds that a reading has said: none after it says less
         "stalled",  # seconds late so far, without the present stall
@@ -178,7 +178,7 @@ class LoopLedger(MemberLedger):
             members=members,
             busy_seconds=busy,
             busy_ratio=self.busy.share(now, busy) if members else None,
-            lag_seconds=self.lags.reading(counts and counts[:], self.lags.total, 0),
+            lag_seconds=self.lags.reading(counts and counts[:], self.lags.sorted_seconds, 0),
             stalled_seconds=self.stalled_seconds(now, runs=runs),
             tasks=tasks,
         )

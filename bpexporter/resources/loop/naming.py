@@ -1,4 +1,4 @@
-"""What a loop is called: by its thread, or, where nobody has named that, by what runs in it."""
+"""Names of loops: by the thread, or, where nobody has named that, by what runs in it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 import threading
 from typing import Any
 
-# What `threading` calls a thread that nobody has named.
+# Names that `threading` gives to threads which nobody has named.
 UNNAMED = re.compile(r"Thread-\d+( \(.*\))?")
-# What runs a loop on behalf of somebody else, who is more worth knowing.
+# Modules that run a loop on behalf of somebody else, who is more worth knowing.
 RUNNERS = ("asyncio", "uvloop", "threading", "concurrent")
 LONGEST = 200
 

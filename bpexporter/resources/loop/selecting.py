@@ -22,7 +22,7 @@ NAME = "select"
 
 
 def present_run(ended: Callable[[Any], None] | None = None) -> weakref.ref[Any] | None:
-    """What lives exactly as long as the present run of the running loop; `ended` is called at its end.
+    """Returns an object that lives as long as the present run of the running loop; `ended` is called at its end.
 
     Each `run_forever()` sets hooks for asynchronous generators that are new bound methods, and drops them when it
     returns. asyncio and uvloop do so.
@@ -57,7 +57,7 @@ class SelectorTiming:
         return True
 
     def goes_on(self, selector: Any) -> bool:
-        """Whether it is this `selector` that is timed, and nobody has replaced what times it."""
+        """Returns whether it is this `selector` that is timed, and nobody has replaced what times it."""
         return self.run is not None and self.selector() is selector and present_select(selector) is self.ours
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class SelectorTiming:
 
 
 def present_select(selector: Any) -> Any:
-    """What `selector` is asked as `select`, without any code of the host's."""
+    """Returns the `select` of `selector`, without any code of the host's."""
     return object.__getattribute__(selector, NAME)
 
 

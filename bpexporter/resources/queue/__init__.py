@@ -1,4 +1,4 @@
-"""`asyncio.Queue` and its subclasses.
+"""Queues: `asyncio.Queue` and its subclasses.
 
 May touch: what the kinds have in common.
 """

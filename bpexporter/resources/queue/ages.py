@@ -1,4 +1,4 @@
-"""How old the oldest item is at least, from all that is known of it.
+"""The age of the oldest item, a lower bound from all that is known of it.
 
 Three things are known: which item came into the empty queue, which items are being timed, and which were seen waiting
 at earlier readings. The first two hold while all comes and goes by put and get; what was seen is looked for, and
@@ -54,7 +54,7 @@ def known_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
 
 
 def carry_over(former: QueueLedger, ledger: QueueLedger, levels: Levels) -> None:
-    """What is known of the items of a queue that gets another name goes with it, from its `former` ledger."""
+    """Hands on what is known of the items of a queue that gets another name, from its `former` ledger."""
     if levels.depth <= 0 or former.order != ledger.order:
         return
     then, now = former.clock(), ledger.clock()
@@ -67,7 +67,7 @@ def carry_over(former: QueueLedger, ledger: QueueLedger, levels: Levels) -> None
 
 
 def _known(ledger: QueueLedger, view: View, now: float) -> float:
-    """Since when the oldest waits as puts and gets tell it; `now` where items came or went by other ways since."""
+    """Returns since when the oldest item waits, by puts and gets; `now` where items came or went by other ways."""
     if view.unaccounted != ledger.unaccounted_items:
         return now
     since = ledger.nonempty()
@@ -77,7 +77,7 @@ def _known(ledger: QueueLedger, view: View, now: float) -> float:
 
 
 def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) -> float:
-    """Since when the oldest waits that was seen, or that puts and gets tell of."""
+    """Returns since when the oldest item waits that was seen, or that puts and gets tell of."""
     sightings = ledger.sightings
     if not isinstance(sightings, Sightings):
         sightings = Sightings(stacked=ledger.order == LIFO)

@@ -10,7 +10,7 @@ from bpexporter.resources.queue.ledger import QueueLedger
 
 
 def end_waits_of_closed_loop(ledger: QueueLedger, queue: Any, now: float, *, open_loops: set[int]) -> None:
-    """Where somebody waits in a loop that is closed, the waits end as of then; `queue` is ``None`` once it is gone.
+    """Ends the waits in a loop that is closed, as of its end; `queue` is ``None`` once it is gone.
 
     `open_loops` are the identities of loops that were found open a moment ago; this one may be added.
     """

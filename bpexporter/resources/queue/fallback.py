@@ -61,8 +61,8 @@ def put_nowait(self: Any, item: Any) -> None:
         ledger.band_seconds[band.index] += now - ledger.band_since
         ledger.band_since = now
         ledger.band = band = band.up
-        ledger.band_floor = ledger.falling_depth = band.lower
-        ledger.fast_put_max = band.room
+        ledger.band_floor = ledger.falling_depth = band.floor
+        ledger.fast_put_max = band.rising_depth
         if not depth:
             ledger.nonempty_since = now
             ledger.nonempty_puts = ledger.puts
@@ -87,12 +87,12 @@ def get_nowait(self: Any) -> Any:
     try:
         depth = len(self._queue) + 1
         left = ledger.countdown
-        edge = ledger.falling_depth
-        if not ledger.fifo or depth < edge or depth > ledger.fast_get_max or not left:
+        falling_depth = ledger.falling_depth
+        if not ledger.fifo or depth < falling_depth or depth > ledger.fast_get_max or not left:
             record_get(self, taken, ledger)
             return taken
         ledger.countdown = left - 1
-        if depth > edge:
+        if depth > falling_depth:
             return taken
         # What QueueLedger.fall() does for this order, in this frame.
         now = ledger.clock()
@@ -100,10 +100,10 @@ def get_nowait(self: Any) -> Any:
         ledger.band_seconds[band.index] += now - ledger.band_since
         ledger.band_since = now
         ledger.band = band = band.down
-        ledger.band_floor = band.lower
-        ledger.falling_depth = band.falling
+        ledger.band_floor = band.floor
+        ledger.falling_depth = band.falling_depth
         if not ledger.wants_tracer:
-            ledger.fast_put_max = band.room
+            ledger.fast_put_max = band.rising_depth
     except Exception as error:
         faults.swallow(error, "get_nowait")
     return taken
@@ -176,7 +176,7 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
 
 
 def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
-    """Whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
+    """Returns whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
     going = present(ledger)
     return going is not None and token in going.stall(stall.side).waiting
 

@@ -44,7 +44,7 @@ HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_
 
 
 def order_of(kind: type) -> int:
-    """In which order a queue of this class gives its items out."""
+    """Returns the order in which a queue of this class gives its items out."""
     if kind in ORDERS:
         return ORDERS[kind]
     base = next((base for base in BASES.__get__(kind) if base in ORDERS), None)
@@ -54,7 +54,7 @@ def order_of(kind: type) -> int:
 
 
 def is_exact(queue: Any) -> bool:
-    """Whether `queue` has the standard library's behaviour through and through."""
+    """Returns whether `queue` has the standard library's behaviour through and through."""
     kind = type(queue)
     if kind not in ORDERS or type(queue._maxsize) not in (int, float, bool):
         return False
@@ -69,7 +69,7 @@ CONTAINERS = (deque, list, dict, set)
 
 
 def is_visible(kind: type) -> bool:
-    """Whether the levels of such a queue can be read from any thread without running its own code."""
+    """Returns whether the levels of such a queue can be read from any thread without running its own code."""
     if kind in ORDERS:
         return True
     classes = BASES.__get__(kind)
@@ -160,7 +160,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         object.__delattr__(queue, ATTRIBUTE)
 
     def levels(self, ledger: QueueLedger) -> Levels | None:
-        """What the queue itself says now; ``None`` when it is gone."""
+        """Returns the present levels of the queue itself; ``None`` when it is gone."""
         queue = ledger.live_owner()
         if queue is None:
             return None

@@ -14,7 +14,7 @@ from bpexporter.resources.queue.waits import WaitLedger
 
 # The clock is read at least once in so many gets, so that a peak can be dated; a reading asks for one too.
 ALARM_GETS = 1024
-# So many gets are counted down at most before the count is settled: the largest of CPython's ready-made integers.
+# The most gets that are counted down before the count is settled: the largest of CPython's ready-made integers.
 COUNTDOWN = 256
 # Under this many seconds between two alarms they may be further apart, over it they come nearer.
 ALARM_SECONDS = 0.05
@@ -25,7 +25,7 @@ NO_STARTS: dict[int, Start] = {}  # of an order whose items are not told by thei
 
 
 class QueueLedger(WaitLedger):
-    """What is recorded of one queue.
+    """The ledger of one queue.
 
     Before a put the hot path compares the depth with `band_floor` and `fast_put_max`, before a get with
     `falling_depth` and `fast_get_max`, and counts `countdown` down; only where one of them fails is there something to
@@ -52,7 +52,7 @@ class QueueLedger(WaitLedger):
         "residence",  # put-to-get seconds
         "nonempty_since",  # when it was last empty, and an item came in
         "nonempty_puts",  # the puts with that item; UNKNOWN where items have come or gone by other ways since
-        "sightings",  # what was seen waiting at readings, which alone touch it; None until something was
+        "sightings",  # items seen waiting at readings, which alone touch it; None until something was
     )
 
     def __init__(
@@ -101,8 +101,8 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.up
-        self.band_floor = self.fast_get_min = self.falling_depth = band.lower
-        self.fast_put_max = band.room
+        self.band_floor = self.fast_get_min = self.falling_depth = band.floor
+        self.fast_put_max = band.rising_depth
         if not depth:
             self.nonempty_since = now
             self.nonempty_puts = self.puts
@@ -116,11 +116,11 @@ class QueueLedger(WaitLedger):
         self.band_seconds[band.index] += now - self.band_since
         self.band_since = now
         self.band = band = band.down
-        self.band_floor = band.lower
-        self.falling_depth = edge = band.falling
-        self.fast_get_min = edge if edge > self.tracer_floor else self.tracer_floor + 1
+        self.band_floor = band.floor
+        self.falling_depth = falling_depth = band.falling_depth
+        self.fast_get_min = falling_depth if falling_depth > self.tracer_floor else self.tracer_floor + 1
         if not self.wants_tracer:
-            self.fast_put_max = band.room
+            self.fast_put_max = band.rising_depth
 
     def note_put(self, item: object, depth: int, capacity: Any, *, kept_as: object = None) -> None:
         """A put left `depth` items, and there is something to time."""
@@ -147,7 +147,7 @@ class QueueLedger(WaitLedger):
         if depth >= self.fast_get_max:
             self.fast_get_max = depth + 1
             self.peaks.add(depth + 1, now)
-        if depth < self.tracers.height or self.gets >= self.tracers.gets:
+        if depth < self.tracers.floor or self.gets >= self.tracers.gets:
             self._traced(self.tracers.out(self.gets, depth, now), depth, now)
         self._place(depth, capacity, now)
         self._renew_if_due(depth, now)
@@ -156,7 +156,7 @@ class QueueLedger(WaitLedger):
             self.tell_operation(self.idle, now)
 
     def is_calm(self, depth: int) -> bool:
-        """Whether a get that left `depth` items led to nothing that is timed by depth."""
+        """Returns whether a get that left `depth` items led to nothing that is timed by depth."""
         return self.band_floor <= depth and self.tracer_floor <= depth < self.fast_get_max
 
     def place(self, depth: int, capacity: float) -> None:
@@ -168,19 +168,19 @@ class QueueLedger(WaitLedger):
         self._limit()
 
     def _limit(self) -> None:
-        """What the hot path compares with, as things are now."""
+        """Sets the marks that the hot path compares with, as things are now."""
         band = self.band
-        self.band_floor = band.lower
-        self.tracer_floor = self.tracers.height
-        self.falling_depth = band.falling
+        self.band_floor = band.floor
+        self.tracer_floor = self.tracers.floor
+        self.falling_depth = band.falling_depth
         self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
-        self.fast_put_max = -1 if self.wants_tracer else band.room
+        self.fast_put_max = -1 if self.wants_tracer else band.rising_depth
         gets = self.gets
         left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
         self.countdown_end, self.countdown = gets + left, left
 
     def nonempty(self) -> float | None:
-        """Since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
+        """Returns since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
         puts, since = self.nonempty_puts, self.nonempty_since
         is_in = self.order == LIFO or self.gets < puts - self.unaccounted_items
         return since if puts != UNKNOWN and is_in else None
@@ -222,7 +222,7 @@ class QueueLedger(WaitLedger):
             self.retrace(depth, now, seen=depth - max(step, 0))
 
     def retrace(self, depth: int, now: float, *, seen: int) -> None:
-        """Which items are still in is not known, but that `depth` are there now, `seen` of them since before."""
+        """Records that `depth` items are in, `seen` of them since before, where it is not known which ones."""
         tracers = self.tracers
         if isinstance(tracers, ByIdentity):
             self.starts = tracers.starts

@@ -1,4 +1,4 @@
-"""What is recorded of a queue's levels: counts, capacity, and the time in each band."""
+"""The part of a queue's ledger on its levels: counts, capacity, and the time in each band."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOT_CLEARED = -1, 0.0  # the puts at which a cleared level was first seen, and w
 
 
 class Levels(NamedTuple):
-    """What is read from the queue itself."""
+    """The levels that are read from the queue itself."""
 
     depth: Any
     """Items waiting."""
@@ -26,20 +26,20 @@ class Levels(NamedTuple):
     unfinished: int | None
     """Items put and not yet done; ``None`` where that is not known."""
     container: Any
-    """What exactly the items that wait lie in; ``None`` where that cannot be looked at."""
+    """The container of the items that wait; ``None`` where that cannot be looked at."""
 
 
 class Observed(NamedTuple):
     """A stretch in which readings found the level in other bands than where the last put or get has left it."""
 
     band_since: float
-    """When the stretch began: it is over where another has."""
+    """The beginning of the stretch: it is over where another has begun."""
     seconds: tuple[float, ...]
     """Seconds in each band up to the last change that was found."""
     band: int
     """The one that was found last."""
     since: float
-    """When it was first found."""
+    """The moment at which it was first found."""
 
     def seconds_until(self, now: float) -> list[float]:
         """Seconds in each band, the present one included."""
@@ -52,7 +52,7 @@ class LevelLedger(MemberLedger):
     """The part of a queue's ledger that follows its levels."""
 
     __slots__ = (
-        # What kind of queue it is: set when it is attached.
+        # The kind of queue: set when it is attached.
         "order",  # FIFO, LIFO, HEAP or OTHER
         "exact",  # it has the standard library's behaviour through and through
         "fifo",  # exact, and first in, first out
@@ -77,7 +77,7 @@ class LevelLedger(MemberLedger):
         "band",  # the present band
         "band_since",  # when it was entered
         "band_seconds",  # seconds in each band, without the present stretch
-        "observed",  # what readings found in the present stretch; None where it is what was recorded
+        "observed",  # levels that readings found in the present stretch; None where they are those recorded
         "peaks",  # levels of the last minute
     )
 
@@ -87,7 +87,7 @@ class LevelLedger(MemberLedger):
     unaccounted_items: int
 
     def treat(self, *, exact: bool) -> None:
-        """Whether the queue has the standard library's behaviour through and through."""
+        """Returns whether the queue has the standard library's behaviour through and through."""
         self.exact = exact
         self.fifo = exact and self.order == FIFO
         self.heap = exact and self.order == HEAP
@@ -118,8 +118,8 @@ class LevelLedger(MemberLedger):
     # On the thread of the queue's loop ----------------------------------------------------------------
 
     def is_off(self, depth: int, capacity: Any) -> bool:
-        """Whether the level is in another band than the present one, or the capacity another."""
-        return capacity is not self.capacity or not self.band.lower <= depth < self.band.upper
+        """Returns whether the level is in another band than the present one, or the capacity another."""
+        return capacity is not self.capacity or not self.band.floor <= depth < self.band.ceiling
 
     def place_itself(self, depth: Any, *, is_full: bool) -> None:
         """The queue has said by itself whether it is full: nothing is known of how many items that takes."""
@@ -134,7 +134,7 @@ class LevelLedger(MemberLedger):
             self.capacity = capacity
             self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
             self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
-        elif self.observed is not None or not band.lower <= depth < band.upper:
+        elif self.observed is not None or not band.floor <= depth < band.ceiling:
             self._enter(band_at(band, depth), now)
 
     def _enter(self, band: Band, now: float) -> None:

@@ -73,8 +73,8 @@ def put_nowait(self: Any, item: Any) -> None:
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.up
-            ledger.band_floor = ledger.falling_depth = band.lower
-            ledger.fast_put_max = band.room
+            ledger.band_floor = ledger.falling_depth = band.floor
+            ledger.fast_put_max = band.rising_depth
             if not depth:
                 ledger.nonempty_since = now
                 ledger.nonempty_puts = ledger.puts
@@ -101,12 +101,12 @@ def get_nowait(self: Any) -> Any:
     queue = self._queue
     depth = len(queue)
     left = ledger.countdown
-    edge = ledger.falling_depth
-    if depth < edge or depth > ledger.fast_get_max or not left:
+    falling_depth = ledger.falling_depth
+    if depth < falling_depth or depth > ledger.fast_get_max or not left:
         return get_any(self, ledger)
     item = queue.popleft()
     ledger.countdown = left - 1
-    if depth == edge:
+    if depth == falling_depth:
         try:
             # One band down: what QueueLedger.fall() does for this order, in this frame.
             now = ledger.step_time
@@ -116,10 +116,10 @@ def get_nowait(self: Any) -> Any:
             ledger.band_seconds[band.index] += now - ledger.band_since
             ledger.band_since = now
             ledger.band = band = band.down
-            ledger.band_floor = band.lower
-            ledger.falling_depth = band.falling
+            ledger.band_floor = band.floor
+            ledger.falling_depth = band.falling_depth
             if not ledger.wants_tracer:
-                ledger.fast_put_max = band.room
+                ledger.fast_put_max = band.rising_depth
         except Exception as error:
             faults.swallow(error, "get_nowait")
     if self._putters:

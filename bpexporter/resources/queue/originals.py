@@ -21,7 +21,7 @@ ORIGINALS: dict[str, Any] = {name: vars(asyncio.Queue)[name] for name in ("put",
 if HAS_SHUTDOWN:
     ORIGINALS["shutdown"] = vars(asyncio.Queue)["shutdown"]
 
-# What the methods above stand in for, with all that they rely on.
+# The methods above, with all that ours, which stand in for them, rely on.
 RELIED_ON = (
     *ORIGINALS.values(),
     *(vars(asyncio.Queue)[name] for name in ("full", "empty", "qsize", "_put", "_get", "_wakeup_next")),

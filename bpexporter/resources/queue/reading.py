@@ -92,8 +92,8 @@ def landed_puts(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.put_waits
     for _ in range(100):
         waits.settle()
-        counts, total = waits.counts, waits.total + waits.briefly
-        state = (ledger.puts, ledger.landing_put, counts and counts[:], total, waits.busy, len(waits.raw))
+        counts, seconds = waits.counts, waits.sorted_seconds + waits.briefly
+        state = (ledger.puts, ledger.landing_put, counts and counts[:], seconds, waits.busy, len(waits.raw))
         if not state[4]:
             break
     return _landed(waits, *state)
@@ -103,8 +103,8 @@ def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
     waits = ledger.get_waits
     for _ in range(100):
         waits.settle()
-        counts, total = waits.counts, waits.total + waits.briefly
-        state = (ledger.gets, ledger.landing_get, counts and counts[:], total, waits.busy, len(waits.raw))
+        counts, seconds = waits.counts, waits.sorted_seconds + waits.briefly
+        state = (ledger.gets, ledger.landing_get, counts and counts[:], seconds, waits.busy, len(waits.raw))
         if not state[4]:
             break
     return _landed(waits, *state)
@@ -113,7 +113,7 @@ def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
 def residence_of(ledger: QueueLedger) -> HistogramReading:
     ledger.residence.settle()
     counts = ledger.residence.counts
-    return ledger.residence.reading(counts and counts[:], ledger.residence.total, 0)
+    return ledger.residence.reading(counts and counts[:], ledger.residence.sorted_seconds, 0)
 
 
 def _landed(

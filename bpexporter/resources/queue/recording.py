@@ -1,4 +1,4 @@
-"""What the replacing methods of a queue record where a call costs nothing that counts: off the shortest way."""
+"""Records of a queue's replacing methods that are off the shortest way, where a call costs nothing that counts."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def end(ledger: QueueLedger, stall: StallClock, first: Any) -> float:
 
 
 def moved(ledger: QueueLedger, stall: StallClock, token: object) -> tuple[QueueLedger | None, object, float]:
-    """Where the wait that began in `ledger` goes on, its token and when it began; ``None`` twice where nowhere."""
+    """Returns ledger, token and beginning under which a wait that began in `ledger` goes on; else ``None`` twice."""
     try:
         going = present(ledger)
         began = None if going is None else going.stall(stall.side).waiting.get(token)
@@ -125,7 +125,7 @@ def depth_of(queue: Any) -> Any:
 
 
 def kept_as(queue: Any, item: Any) -> Any:
-    """What lies in the container for `item`, which has just gone in: a pair of time and item, say."""
+    """Returns what lies in the container for `item`, which has just gone in: a pair of time and item, say."""
     container = own(queue, "_queue")
     if type(container) not in INDEXED or not container:
         return item

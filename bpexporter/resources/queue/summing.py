@@ -47,7 +47,7 @@ class HistogramSum:
         """
         if waits.raw or waits.busy:
             return False
-        counts, seconds = waits.counts, waits.total + waits.briefly
+        counts, seconds = waits.counts, waits.sorted_seconds + waits.briefly
         if counts is not None:
             copy = counts[:]
             if waits.raw or waits.busy:
@@ -154,7 +154,7 @@ class QueueSum:
     def _add_levels(self, ledger: QueueLedger, levels: Levels, now: float) -> None:
         depth, maxsize, capacity, unfinished, _container = levels
         band = ledger.band
-        if maxsize is not ledger.capacity or not band.lower <= depth < band.upper or ledger.observed is not None:
+        if maxsize is not ledger.capacity or not band.floor <= depth < band.ceiling or ledger.observed is not None:
             ledger.observe(depth, capacity, now)
         self.members += 1
         if unfinished is not None:
@@ -205,7 +205,7 @@ class QueueSum:
             self.seconds = list(map(add, totals, seconds))
 
     def _add_operations(self, ledger: QueueLedger) -> None:
-        """What went in and came out, with the time that it had waited."""
+        """Adds up what went in and came out, with the time that it had waited."""
         puts, landing, waits = ledger.puts, ledger.landing_put, ledger.put_waits
         if landing != NEVER or not self.put_waits.add_settled(waits, puts):
             puts, reading = landed_puts(ledger)

@@ -1,4 +1,4 @@
-"""What is recorded of a queue's callers that wait: who, since when, and in which ledger they go on."""
+"""The part of a queue's ledger on callers that wait: who, since when, and in which ledger they go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Adopted(NamedTuple):
     """A caller whose wait began in a frame that does not know its ledger."""
 
     side: str
-    """What it waits to do: "put" or "get"."""
+    """The side of the wait: "put" or "get"."""
     token: int
     """The token of its wait."""
     coroutine: weakref.ref[Any]
@@ -75,7 +75,7 @@ class WaitLedger(LevelLedger):
             self.landed_get(waited)
 
     def unsettled(self, stall: StallClock) -> bool:
-        """Whether there were more puts, or gets, than waits of them."""
+        """Returns whether there were more puts, or gets, than waits of them."""
         if stall is self.producers:
             return self.put_waits.fed() < self.puts
         return self.get_waits.fed() < self.gets

@@ -1,4 +1,4 @@
-"""What is read of a stage, and the metrics that are made of it.
+"""The reading of a stage, and the metrics that are made of it.
 
 A *crew* is those tasks of a stage that use the same resources: where one function works in several places of a
 program, its tasks there are told apart by it.
@@ -12,10 +12,10 @@ from typing import NamedTuple
 from bpexporter.resources.declaration import Metric, declaring
 
 IDLE, BLOCKED, WORKING = STATES = "idle", "blocked", "working"
-# What a task does with a resource; the directions of a link.
+# Operations of a task on a resource; the directions of a link.
 PUT, GET, DRAIN, ACQUIRE = "put", "get", "drain", "acquire"
 
-# What a task is found at that does not wait: it has the loop.
+# The place of a task that does not wait: it has the loop.
 RUNNING = "running"
 
 Link = tuple[str, str, str]

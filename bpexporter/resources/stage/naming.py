@@ -1,4 +1,4 @@
-"""Which stage a task works for: the outermost coroutine of the application's own code, or a name given by hand."""
+"""The stage of a task: the outermost coroutine of the application's own code, or a name given by hand."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any, NamedTuple
 from bpexporter.resources.awaiting import CO_ASYNC_GENERATOR, CO_COROUTINE, suspended_frames, waiter_for
 from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, origin, plain, written
 
-# What the code that runs in a context was named by hand.
+# The name given by hand to the code that runs in a context.
 given: ContextVar[str | None] = ContextVar("bpexporter_stage", default=None)
 # Frames of one task that are looked through; a coroutine deeper than this is not looked for.
 MOST_FRAMES = 64
-# So many names are kept; a program that has more makes its code as it goes.
+# The most names that are kept; a program that has more makes its code as it goes.
 MOST_NAMES = 1_024
 # A task waits for a task that waits for a task: further up nobody knows what it is about.
 MOST_TASKS = 4
 
 
 class Role(NamedTuple):
-    """What a task is to be counted for."""
+    """The stage that a task is counted for."""
 
     name: str
     """The stage."""
     lasting: bool
-    """Whether it is so as long as the task lives: its outermost coroutine says so."""
+    """True where it stays so as long as the task lives: its outermost coroutine says so."""
 
 
 @lru_cache(maxsize=MOST_NAMES)
 def called(module: str, qualname: str) -> str:
-    """What the stage of a coroutine is called."""
+    """Returns the name of a coroutine's stage."""
     return written(f"{module}:{plain(qualname) or qualname}")
 
 
 def role_of(task: Any, frame: FrameType | None) -> Role | None:
-    """What `task` is to be counted for; `frame` is the innermost one that runs in it, ``None`` where none does.
+    """Returns the stage of `task`; `frame` is the innermost one that runs in it, ``None`` where none does.
 
     ``None`` where no coroutine of it is the application's own.
     """
@@ -89,14 +89,14 @@ def parent_of(task: Any) -> Any:
 
 
 def runs_inner(task: Any) -> bool:
-    """Whether the outermost coroutine of `task` is the standard library's or ours."""
+    """Returns whether the outermost coroutine of `task` is the standard library's or ours."""
     root = task.get_coro()
     frame = getattr(root, "cr_frame", None)
     return frame is not None and origin(frame.f_code, frame.f_globals).whose == INNER
 
 
 def awaited_by(task: Any) -> str:
-    """What a task that waits awaits in the end: the innermost function that is not the standard library's or ours.
+    """Returns what a task awaits in the end: the innermost function that is not the standard library's or ours.
 
     Empty where that is its own code.
     """

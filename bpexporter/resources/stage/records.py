@@ -1,4 +1,4 @@
-"""What is recorded of one task while it works for one stage, and what stages add up of it."""
+"""Records of tasks while they work for a stage, and the ledgers of stages, which add them up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NO_LINKS: Links = frozenset()
 
 
 class TaskRecord:
-    """What is recorded of one task while it works for one stage.
+    """The record of one task while it works for one stage.
 
     The thread of its loop adds to `waits` and dates `until`; whoever reads settles what is new with the stage.
     """
@@ -96,25 +96,25 @@ class TaskRecord:
 class Totals:
     """Task-seconds by state, and those waited by link. Whoever reads holds the lock of all readings, and alone adds."""
 
-    __slots__ = ("fresh", "seconds", "tasks", "waits")
+    __slots__ = ("seconds", "tasks", "unshown_seconds", "waits")
 
     def __init__(self) -> None:
         self.tasks = 0
         self.seconds = dict.fromkeys((IDLE, BLOCKED, WORKING), 0.0)
         self.waits: dict[Link, float] = {}
-        self.fresh = 0.0  # seconds worked that nobody has been shown yet
+        self.unshown_seconds = 0.0  # seconds worked that nobody has been shown yet
 
     def add(self, waits: dict[Link, float], worked: float) -> None:
         """Seconds of one of its tasks."""
         self.seconds[WORKING] += worked
-        self.fresh += worked
+        self.unshown_seconds += worked
         for link, seconds in waits.items():
             self._waited(link, seconds)
 
     def waited_briefly(self, link: Link, seconds: float) -> float:
         """Of what has passed for work, so many seconds were waits too brief to be told; how many there were."""
-        seconds = min(seconds, self.fresh)
-        self.fresh -= seconds
+        seconds = min(seconds, self.unshown_seconds)
+        self.unshown_seconds -= seconds
         self.seconds[WORKING] -= seconds
         self._waited(link, seconds)
         return seconds
@@ -135,7 +135,7 @@ class Crew(Totals):
 
 
 class StageLedger(Totals):
-    """What is recorded of one stage."""
+    """The ledger of one stage."""
 
     __slots__ = ("awaits", "belongs", "crews", "links", "looks", "name", "widest")
 
@@ -191,9 +191,9 @@ class StageLedger(Totals):
     def share_out(self, link: Link, seconds: float) -> float:
         """Brief waits of its tasks for a resource, added to the crews that use it; how many seconds found room."""
         crews = [crew for links, crew in self.crews.items() if link in links]
-        fresh = sum(crew.fresh for crew in crews) or 1.0
+        unshown = sum(crew.unshown_seconds for crew in crews) or 1.0
         for crew in crews:
-            crew.waited_briefly(link, seconds * crew.fresh / fresh)
+            crew.waited_briefly(link, seconds * crew.unshown_seconds / unshown)
         return self.waited_briefly(link, seconds)
 
     def awaited(self, what: str) -> None:
@@ -220,7 +220,7 @@ class StageLedger(Totals):
 
 
 def crew_name(links: Links) -> str:
-    """What a crew is called: ``orders -> parsed, db``."""
+    """Returns the name of a crew: ``orders -> parsed, db``."""
     sources, sinks = (
         sorted({name for name, _kind, direction in links if (direction == GET) == taking}) for taking in (True, False)
     )

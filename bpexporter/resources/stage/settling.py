@@ -27,17 +27,17 @@ NOTHING = 1e-5
 
 
 class Callers(NamedTuple):
-    """What the callers of one side of a resource have waited, whoever they are."""
+    """The waits of the callers of one side of a resource, whoever they are."""
 
     seconds: float
     """All of them together."""
     number: int
-    """How many there were that may have waited."""
+    """The number of callers that may have waited."""
     waits: HistogramReading
-    """How long those waited who did."""
+    """The seconds of those that waited."""
 
     def most_brief(self) -> float:
-        """How many seconds, at most, the waits took that are too brief to be told."""
+        """Returns the seconds, at most, of waits that are too brief to be told."""
         bounds, counts = self.waits.bounds, self.waits.counts[1:]
         first = max(0, self.number - sum(counts)) * min(bounds[0], LONG_WAIT)
         edges = zip(bounds, counts, strict=True)
@@ -85,7 +85,7 @@ class Settling:
                     faults.swallow(error, "a task")
 
     def _look_who_runs(self, loops: Iterable[Any]) -> None:
-        """Whose step it is. A thread that looks gets its turn in the middle of a long step alone, of 5 ms and more."""
+        """Returns whose step it is. A thread that looks gets its turn within long steps alone, of 5 ms and more."""
         for loop in loops:
             task = asyncio.current_task(loop)
             record = self.table.records.get(id(task)) if task is not None else None
@@ -145,7 +145,7 @@ class Settling:
         return found is not None
 
     def _look_for_skew(self) -> None:
-        """How busy the busiest task of each crew was since the last look."""
+        """Returns the busy share of the busiest task of each crew since the last look."""
         for stage in self.table.stages.values():
             for crew in stage.crews.values():
                 crew.busiest = 0.0
@@ -170,7 +170,7 @@ class Settling:
                     self._share(link, untold, callers[link], found)
         for stage in stages:
             for totals in (stage, *stage.crews.values()):
-                totals.fresh = 0.0
+                totals.unshown_seconds = 0.0
 
     def _share(self, link: Link, untold: float, callers: Callers, stages: list[StageLedger]) -> None:
         known = self.table.brief.get(link, 0.0)
@@ -184,7 +184,7 @@ class Settling:
 
 
 def _has_left(record: TaskRecord, task: Any) -> bool:
-    """Whether a task that works now for this one and now for that, as those of servers do, does something else."""
+    """Returns whether a task that works for one and another in turn, as those of servers do, does something else."""
     if record.lasting or getattr(task, "_fut_waiter", None) is None:
         return False
     role = role_of(task, None)

@@ -1,4 +1,4 @@
-"""Stream writers and transports.
+"""Streams: writers and transports, watched or found.
 
 May touch: what the kinds have in common.
 """

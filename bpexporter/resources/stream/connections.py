@@ -104,7 +104,7 @@ class Group(MemberLedger):
             connection.leave()
 
     def readings(self) -> Iterator[StreamReading]:
-        """What is known of each; one that is found over its mark is recorded from now on."""
+        """Returns the knowledge of each; one that is found over its mark is recorded from now on."""
         yield NOTHING
         for number, connection in enumerate(list(self.connections.copy().values()), 1):
             if not number % GIVE_WAY:

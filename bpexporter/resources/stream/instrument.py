@@ -164,7 +164,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
     # What the protocol and the application tell -----------------------------------------------------
 
     def has_protocol(self, ledger: StreamLedger, protocol: Any) -> bool:
-        """Whether `protocol` is one of the connection; of one that is gone nobody knows."""
+        """Returns whether `protocol` is one of the connection; of one that is gone nobody knows."""
         owner = ledger.live_owner()
         return owner is None or protocol in protocols_of(transport_at(owner))
 
@@ -259,7 +259,7 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         ledger.give_up(now)
         self.last_word(ledger)
         ledger.retired = True
-        return reading_of(ledger, now, None, fresh=False)
+        return reading_of(ledger, now, None, kernel_asked=False)
 
     def read_members(self, ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
         """Readings of all `ledgers`; one that fails is left out and counted."""

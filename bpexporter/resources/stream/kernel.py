@@ -1,4 +1,4 @@
-"""What the kernel knows of a TCP connection and asyncio does not; on Linux, else nothing.
+"""The kernel's knowledge of a TCP connection, which asyncio has not; on Linux, else nothing.
 
 A connection's socket is asked through its own object: a descriptor number may belong to another by now.
 """
@@ -20,7 +20,7 @@ FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 class Kernel(NamedTuple):
-    """What the kernel says of one TCP connection."""
+    """The kernel's figures of one TCP connection."""
 
     unsent: int
     """Bytes that the peer has not yet taken."""
@@ -42,7 +42,7 @@ class Kernel(NamedTuple):
 
 
 def asked(sock: Any) -> Kernel | None:
-    """What the kernel says of `sock` now; ``None`` where it is no TCP connection, or closed."""
+    """Returns the kernel's figures of `sock` now; ``None`` where it is no TCP connection, or closed."""
     if sys.platform != "linux" or sock is None:
         return None
     try:

@@ -26,7 +26,7 @@ FEW_PIECES = 64
 
 
 class Level(NamedTuple):
-    """What waits in a connection at one moment."""
+    """The bytes that wait in a connection at one moment."""
 
     size: int
     """Bytes in the write buffers of all its layers."""
@@ -61,7 +61,7 @@ def socket_of(transport: Any) -> Any:
 
 
 def is_trusted(transport: Any) -> bool:
-    """Whether any thread may ask `transport` for its levels."""
+    """Returns whether any thread may ask `transport` for its levels."""
     return type(transport).__module__.startswith(TRUSTED)
 
 
@@ -111,7 +111,7 @@ def highest(transport: Any) -> Any:
 
 
 def look(transport: Any, above: Any = None) -> Level | None:
-    """What waits in the connection whose lowest transport is `transport`, and in what is `above` it unseen.
+    """Returns what waits in the connection whose lowest transport is `transport`, and in what is `above` it unseen.
 
     ``None`` where the loop's thread changes the buffer while it is added up, again and again.
     """
@@ -152,6 +152,6 @@ def _mark(transport: Any) -> int:
 
 
 def is_deep(transport: Any) -> bool:
-    """Whether to add up what waits in the lowest `transport` costs more than a write does."""
+    """Returns whether to add up what waits in the lowest `transport` costs more than a write does."""
     buffer = getattr(transport, "_buffer", None)
     return type(buffer) is deque and len(buffer) > FEW_PIECES

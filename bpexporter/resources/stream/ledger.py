@@ -21,7 +21,7 @@ from bpexporter.resources.stream.unheeded import Unheeded
 
 
 class StreamLedger(MemberLedger):
-    """What is recorded of one connection, watched by its writer or by its transport."""
+    """The ledger of one connection, watched by its writer or by its transport."""
 
     __slots__ = (
         # The connection. Written by the instrument.
@@ -37,13 +37,13 @@ class StreamLedger(MemberLedger):
         "protocol",  # id() of the transport's protocol when it was last looked for
         "protocols",  # id() of each protocol that is told of pauses
         "lost",  # there is no connection any more
-        # What was written and drained. Written by the loop's thread.
+        # Bytes written, and drains. Set by the loop's thread.
         "drains",  # drain() completed
         "written",  # bytes
         "unheeded",  # writes to which nobody listens; None before the first over the mark
         "blocked",  # the drains that wait; None before the first
         "waits",  # durations of drains that had to wait; None before the first
-        # What waits in the buffer. Written after writes by the loop's thread, and by who reads.
+        # Bytes that wait in the buffer. Set after writes by the loop's thread, and by readings.
         "size",  # bytes, when it was last looked at
         "limit",  # the high-water mark; None where it is not known
         "unlooked_bytes",  # written since it was last looked at
@@ -57,8 +57,8 @@ class StreamLedger(MemberLedger):
         "over_seen",  # when it was last seen over it
         "over_seconds",  # seconds over it, without the present stretch
         # The kernel's figures.
-        "kernel",  # what it said last; None where it says nothing
-        "kernel_first",  # what it said when it was first asked
+        "kernel",  # its last figures; None where it has none
+        "kernel_first",  # its first figures
     )
 
     instrument: Any

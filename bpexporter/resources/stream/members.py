@@ -27,7 +27,7 @@ Member = StreamLedger | Group
 
 def read(ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[StreamReading]:
     """Readings of all `ledgers`; one that fails is left out and counted."""
-    turn = _next_turn(ledgers)
+    first = _first_asked(ledgers)
     for number, ledger in enumerate(ledgers):
         if not (number + 1) % GIVE_WAY:
             time.sleep(0)
@@ -35,7 +35,7 @@ def read(ledgers: Sequence[Member], clock: Callable[[], float]) -> Iterator[Stre
             if isinstance(ledger, Group):
                 yield from ledger.readings()
             else:
-                yield look_at(ledger, clock(), kernel=(number - turn) % len(ledgers) < ASKED)
+                yield look_at(ledger, clock(), kernel=(number - first) % len(ledgers) < ASKED)
         except Exception as error:
             faults.swallow(error, "reading a stream")
 
@@ -45,16 +45,16 @@ def look_at(ledger: StreamLedger, now: float, *, kernel: bool) -> StreamReading:
     _end_with_its_loop(ledger)
     level = level_of(ledger)
     owner = ledger.live_owner()
-    fresh = False
+    kernel_asked = False
     if level is not None and owner is not None and ledger.trusted:
         _look(ledger, level, now)
         if kernel:
-            fresh = _ask(ledger, transport_at(owner))
-    return reading_of(ledger, now, level, fresh=fresh)
+            kernel_asked = _ask(ledger, transport_at(owner))
+    return reading_of(ledger, now, level, kernel_asked=kernel_asked)
 
 
 def level_of(ledger: StreamLedger) -> Level | None:
-    """What waits in the connection now, or was last seen to; ``None`` where it is recorded no more."""
+    """Returns what waits in the connection now, or was last seen to; ``None`` where it is recorded no more."""
     owner = ledger.live_owner()
     if owner is None:
         return None
@@ -88,11 +88,11 @@ def _end_with_its_loop(ledger: StreamLedger) -> None:
         ledger.instrument.end(ledger)
 
 
-def _next_turn(ledgers: Sequence[Member]) -> int:
-    """From which of `ledgers` on the kernel is asked; each reading goes on where the last one of this name ended."""
+def _first_asked(ledgers: Sequence[Member]) -> int:
+    """Returns the index in `ledgers` from which the kernel is asked: where the last reading of this name ended."""
     if len(ledgers) <= ASKED:
         return 0
     entry = ledgers[0].entry
-    turn = entry.next_asked % len(ledgers)
-    entry.next_asked = turn + ASKED
-    return turn
+    first = entry.next_asked % len(ledgers)
+    entry.next_asked = first + ASKED
+    return first

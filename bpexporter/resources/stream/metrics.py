@@ -1,4 +1,4 @@
-"""What is read of a stream, and the metrics that are made of it."""
+"""The reading of a stream, and the metrics that are made of it."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _grouping: Grouping | None = None
 
 
 class Maker:
-    """Whose factory makes protocols: a server, or all clients."""
+    """The owner of a factory that makes protocols: a server, or all clients."""
 
     def __init__(self, *, is_server: bool) -> None:
         self.is_server = is_server
@@ -65,7 +65,7 @@ class Maker:
 
 
 def _is_heard(protocol: Any) -> bool:
-    """Whether `protocol` is met again when it is connected; streams have writers, which are found by themselves."""
+    """Returns whether `protocol` is met again when it is connected; streams have writers, which find themselves."""
     kind = type(protocol)
     if kind not in _hears:
         _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)

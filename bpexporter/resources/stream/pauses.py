@@ -133,7 +133,7 @@ def _is_mutable(kind: type) -> bool:
 
 
 def can_be_followed(protocol: Any) -> bool:
-    """Whether the methods of the class of `protocol` can be replaced: not those of an extension."""
+    """Returns whether the methods of the class of `protocol` can be replaced: not those of an extension."""
     return all(owner_of(type(protocol), name) is not None for name in HOOKS)
 
 
@@ -174,12 +174,12 @@ def leave(key: int, follower: Any) -> None:
 
 
 def is_following(key: int, follower: Any) -> bool:
-    """Whether `follower` is told of the protocol with this id()."""
+    """Returns whether `follower` is told of the protocol with this id()."""
     return any(one[0] is follower for one in _followers.get(key, ()))
 
 
 def is_followed(protocol: Any) -> bool:
-    """Whether anybody is told of `protocol`."""
+    """Returns whether anybody is told of `protocol`."""
     following = _followers.get(id(protocol), ())
     return any(reference is None or reference() is not None for _, reference in following)
 

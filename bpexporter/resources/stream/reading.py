@@ -19,10 +19,10 @@ def ratio(size: float, limit: int | None) -> float | None:
     return None if limit is None else size / (limit or 1)
 
 
-def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: bool) -> StreamReading:
-    """What `ledger` says at `now`, with `level` in its buffers; ``None``: it can be asked no more.
+def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, kernel_asked: bool) -> StreamReading:
+    """Returns the reading of `ledger` at `now`, with `level` in its buffers; ``None``: it can be asked no more.
 
-    `fresh`: the kernel was asked for this reading.
+    `kernel_asked`: the kernel was asked for this reading.
     """
     size, limit = (level.size, level.limit) if level is not None else (0, None)
     blocked = ledger.blocked.read(now) if ledger.blocked is not None else NOBODY
@@ -50,12 +50,12 @@ def reading_of(ledger: StreamLedger, now: float, level: Level | None, *, fresh: 
         kernel_unsent_bytes=None if kernel is None else kernel.unsent,
         tcp_busy_seconds=None if kernel is None else kernel.busy,
         tcp_limited_seconds=None if kernel is None else (kernel.receiver, kernel.send_buffer),
-        kernel_writers=int(fresh),
+        kernel_writers=int(kernel_asked),
     )
 
 
 def reading_at(level: Level) -> StreamReading:
-    """What is known of a connection of which nothing is recorded."""
+    """Returns the reading of a connection of which nothing is recorded."""
     size, limit = level.size, level.limit
     return StreamReading(
         int(level.is_open), int(level.is_over), size, limit or 0, ratio(size, limit), ratio(size, limit),
@@ -95,7 +95,7 @@ def _drain_seconds(ledger: StreamLedger) -> HistogramReading:
         return HistogramReading(ledger.bounds, (ledger.drains, *[0] * len(ledger.bounds)), 0.0)
     for _ in range(100):
         waits.settle()
-        seconds, sorted_in = waits.total + waits.briefly, waits.counts
+        seconds, sorted_in = waits.sorted_seconds + waits.briefly, waits.counts
         drains, late, counts, busy = ledger.drains, len(waits.raw), sorted_in and sorted_in[:], waits.busy
         if not busy:
             break

@@ -61,7 +61,7 @@ def above(ledger: StreamLedger) -> Any:
 
 
 def is_over(ledger: StreamLedger) -> bool:
-    """Whether the buffer is over its mark before a write: as the protocol was told, else as it looks."""
+    """Returns whether the buffer is over its mark before a write: as the protocol was told, else as it looks."""
     if ledger.over_since is not None and not ledger.told:
         guarded(look_after_write, ledger)
     return ledger.over_since is not None
@@ -154,7 +154,7 @@ _marked: set[type] = set()
 
 
 def is_counted(transport: Any) -> bool:
-    """Whether what is written to `transport` can be counted there: for asyncio's own, not for uvloop's."""
+    """Returns whether what is written to `transport` can be counted there: for asyncio's own, not for uvloop's."""
     return type(transport).__module__.startswith("asyncio.")
 
 

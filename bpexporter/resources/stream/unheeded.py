@@ -18,8 +18,8 @@ class Unheeded:
         "bytes",  # of writes that nobody has heeded
         "pending_bytes",  # of those that may still be followed by a drain
         "pending_since",  # when the first of these was; None where there is none
-        "pending_writes",  # how many may still be followed by a drain
-        "writes",  # how many nobody has heeded
+        "pending_writes",  # writes that may still be followed by a drain
+        "writes",  # writes that nobody has heeded
     )
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Unheeded:
         self.pending_since = None
 
     def is_due(self, now: float) -> bool:
-        """Whether what is pending has waited for a drain long enough."""
+        """Returns whether what is pending has waited for a drain long enough."""
         since = self.pending_since
         return since is not None and now - since >= GRACE
 

@@ -108,7 +108,7 @@ KNOWN = is_known((DRAIN, HELPER), KNOWN_SOURCES)
 
 
 def is_direct(protocol: Any) -> bool:
-    """Whether what `drain()` would do with `protocol` is known."""
+    """Returns whether what `drain()` would do with `protocol` is known."""
     return KNOWN and getattr(getattr(protocol, "_drain_helper", None), "__func__", None) is HELPER
 
 

@@ -18,7 +18,7 @@ from bpexporter.server.rendering import NotRendered, Worker
 from bpexporter.server.state import StateKeeper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# What every answer of the page carries besides.
+# Headers that every answer of the page carries besides.
 GUARDED = {"Content-Security-Policy": assets.POLICY, "Referrer-Policy": "no-referrer"}
 
 
@@ -52,7 +52,7 @@ class PageAnswers:
         return await _sent(request, found)
 
     async def catalogue(self, request: web.Request) -> web.StreamResponse:
-        """What the fields of readings mean."""
+        """Answers with the meaning of the fields of readings."""
         return await _sent(request, assets.File(assets.catalogue(), "application/json"))
 
     async def state(self, request: web.Request) -> web.StreamResponse:

@@ -45,6 +45,6 @@ def page(metrics: str) -> File:
 
 @lru_cache(maxsize=1)
 def catalogue() -> bytes:
-    """What each field of a reading means, as JSON, from the declarations of the metrics."""
+    """Returns the meaning of each field of a reading, as JSON, from the declarations of the metrics."""
     told = ("name", "kind", "unit", "subject", "field", "help", "meaning", "parts", "table")
     return json.dumps({"metrics": [{key: getattr(metric, key) for key in told} for metric in METRICS]}).encode()

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from fake_clock import Clock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from side_by_side import CLASSES, COUNTED, PLAIN, PRISTINE, Clock, Op, Play, buckets, play
+from side_by_side import CLASSES, COUNTED, PLAIN, PRISTINE, Op, Play, buckets, play
 
 import bpexporter
 from bpexporter.catalogue.metrics import METRICS

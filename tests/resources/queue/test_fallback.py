@@ -12,6 +12,7 @@ from bpexporter.resources.queue import instrument as queues
 from bpexporter.resources.queue import originals
 from bpexporter.resources.queue.fallback import CALLING
 from bpexporter.resources.queue.fallback import REPLACEMENTS as INLINED
+from bpexporter.resources.queue.originals import HAS_SHUTDOWN
 
 
 @pytest.fixture(params=[CALLING, INLINED], ids=["calling", "inlined"])
@@ -65,7 +66,7 @@ async def test_refusals_are_counted(hub):
     unwatch(queue)
 
 
-@pytest.mark.skipif(not queues.HAS_SHUTDOWN, reason="queues shut down from Python 3.13 on")
+@pytest.mark.skipif(not HAS_SHUTDOWN, reason="queues shut down from Python 3.13 on")
 async def test_shutdown_is_counted_once(hub):
     """A blocked put that ends by shutdown() is one refused put, and so is one after it."""
     queue = watch(asyncio.Queue(1), "q", hub=hub)

@@ -6,7 +6,8 @@ import gc
 import socket
 
 import pytest
-from sockets import KINDS, MB, Clock, ended, listening, opened, run, stream_of, turns, until
+from fake_clock import Clock
+from sockets import KINDS, MB, ended, listening, opened, run, stream_of, turns, until
 
 import bpexporter
 from bpexporter.hub.hub import registry_of

@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from fake_clock import Clock
 from needs import missing
-from sockets import MB, Clock, ended, run, stream_of, until
+from sockets import MB, ended, run, stream_of, until
 
 import bpexporter
 from bpexporter.hub.hub import registry_of

@@ -6,7 +6,8 @@ import socket
 import tempfile
 
 import pytest
-from sockets import KINDS, MB, Clock, certificates, listening, opened, run, stream_of, turns, until
+from fake_clock import Clock
+from sockets import KINDS, MB, certificates, listening, opened, run, stream_of, turns, until
 
 import bpexporter
 from bpexporter.resources.stream import layers

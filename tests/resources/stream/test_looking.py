@@ -5,7 +5,8 @@ import socket
 from collections import deque
 
 import pytest
-from sockets import KINDS, MB, Clock, opened, run, stream_of, turns
+from fake_clock import Clock
+from sockets import KINDS, MB, opened, run, stream_of, turns
 
 import bpexporter
 from bpexporter.resources.stream import transports

@@ -5,9 +5,10 @@ import contextlib
 import gc
 import socket
 
+from fake_clock import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sockets import Clock, run, turns
+from sockets import run, turns
 
 import bpexporter
 from bpexporter.resources.stream import pauses

@@ -6,7 +6,8 @@ import gc
 import weakref
 
 import pytest
-from sockets import KINDS, MB, OF_TCP, Clock, Peer, opened, run, stream_of, turns, until
+from fake_clock import Clock
+from sockets import KINDS, MB, OF_TCP, Peer, opened, run, stream_of, turns, until
 
 import bpexporter
 from bpexporter.hub.hub import registry_of
