@@ -8,7 +8,6 @@ code of the item's own class.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection
 from typing import Any
 
 PLAIN = frozenset({int, float, complex, str, bytes, bool, type(None)})
@@ -44,6 +43,9 @@ def is_alike(likeness: Any, item: Any) -> bool:
     return bool(likeness == likeness_of(item))
 
 
-def identities(container: Collection[Any]) -> list[int]:
+def identities(container: Any) -> list[int]:
     """The identities of all in `container`, taken in one step: no other thread changes it meanwhile."""
-    return list(map(id, container))
+    try:
+        return list(map(id, container))
+    except RuntimeError:  # it has changed between the two calls
+        return list(map(id, container.copy()))

@@ -178,7 +178,7 @@ class ByIdentity:
             self.starts.clear()
         self.puts = puts
 
-    def look(self, container: Any, puts: int, now: float) -> float:
+    def look(self, container: Any, puts: int, now: float, *, empty_at: float) -> float:
         """Returns since when the oldest known item in `container` waits; the others there are known from now on.
 
         May be called from another thread than the one that adds and takes.
@@ -191,7 +191,7 @@ class ByIdentity:
             for index in {0, len(present) // 2, len(present) - 1}:
                 self._see(present[index], container, index, now)
         self.puts = puts
-        return min((since for since in found if since is not None), default=now)
+        return min((since for since in found if since is not None and since >= empty_at), default=now)
 
     def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
         """Returns since when the item of `key` waits, and forgets it where it is not there: then ``None``."""

@@ -74,6 +74,17 @@ def scraping(scale: Scale) -> Figures:
             what = f"scrape of {scale.scraped:,} queues, {name}, {lines:,} lines"
             yield what, _shown(cpu(page)), beside, f"<= {BUDGET} ms"
             yield f"{what}, gzip", _shown(cpu(zipped(page))), f"{len(zipped(page)()):,} bytes", ""
+    yield _of_one_name(scale)
+
+
+def _of_one_name(scale: Scale) -> tuple[str, ...]:
+    """As many queues as there are connections, under one name, each with a consumer that waits."""
+    hub = bpexporter.Hub()
+    queues = [bpexporter.watch(asyncio.Queue(10), "connection", hub=hub) for _ in range(scale.remembered)]
+    with asyncio.Runner() as runner:
+        waiting = [runner.get_loop().create_task(queue.get()) for queue in queues]
+        cpu = milliseconds(ours(hub, openmetrics=False), lambda: runner.run(asyncio.sleep(0)), scale.scrapes)
+    return f"scrape of {len(waiting):,} queues of one name", _shown(cpu), "", f"<= {BUDGET} ms"
 
 
 def _beside(hub: Any, *, openmetrics: bool, cpu: Callable[[Page], float]) -> str:

@@ -135,7 +135,7 @@ def test_an_empty_tracer_asks_for_nothing(kind):
     if kind is InTurn:
         assert tracers.since(0, 0, 7) == 7
     if kind is ByIdentity:
-        assert tracers.look([], 0, 7) == 7
+        assert tracers.look([], 0, 7, empty_at=0) == 7
 
 
 def test_in_turn_the_next_is_known_by_the_number_of_gets():
@@ -208,5 +208,5 @@ def test_by_identity_what_is_not_at_hand_is_not_kept():
     """An item that is not at hand cannot be known again."""
     tracers = ByIdentity()
     tracers.add(None, 0, 4, 100, known=True)
-    assert tracers.look([object()], 4, 130) == 130
+    assert tracers.look([object()], 4, 130, empty_at=0) == 130
     assert tracers.taken(None, 140) == []

@@ -21,7 +21,7 @@ ATTEMPTS = 4
 def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     """Seconds that the oldest item has waited, a lower bound; 0 where none waits."""
     if levels.depth <= 0:
-        ledger.sightings = None
+        note_empty(ledger, now)
         return 0.0
     view = _view(ledger, levels)
     since = _known(ledger, view, now)
@@ -32,6 +32,17 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     elif type(view.container) in INDEXED:
         since = _seen_in_order(ledger, levels, view, now)
     return max(0.0, now - max(since, ledger.nonempty_since))
+
+
+def note_empty(ledger: QueueLedger, now: float) -> None:
+    """Note that a reading found nothing: whatever is there later came after, whether puts and gets tell so or not."""
+    ledger.sightings = None
+    ledger.empty_at = now
+
+
+def last_empty(ledger: QueueLedger) -> float:
+    """Returns when the queue was last known to be empty."""
+    return max(ledger.nonempty_since, ledger.empty_at)
 
 
 def _view(ledger: QueueLedger, levels: Levels) -> View:
@@ -63,6 +74,7 @@ def carry_over(former: QueueLedger, ledger: QueueLedger, levels: Levels) -> None
         ledger.sightings = former.sightings.renumbered(former.puts, levels.depth, now - then)
     if isinstance(former.tracers, ByIdentity) and isinstance(ledger.tracers, ByIdentity):
         ledger.tracers.know(former.tracers, now - then)
+    ledger.empty_at = former.empty_at + now - then
     ledger.nonempty_since, ledger.nonempty_puts = former.nonempty_since + now - then, UNKNOWN
 
 
@@ -73,7 +85,8 @@ def _known(ledger: QueueLedger, view: View, now: float) -> float:
     since = ledger.nonempty()
     tracers = ledger.tracers
     timed = tracers.since(ledger.gets, view.depth, now) if isinstance(tracers, InTurn) else now
-    return timed if since is None else min(since, timed)
+    oldest = timed if since is None else min(since, timed)
+    return oldest if oldest >= ledger.empty_at else now  # else it went, and another came, by other ways
 
 
 def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) -> float:
@@ -84,7 +97,11 @@ def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) 
     for _ in range(ATTEMPTS):
         since = _known(ledger, view, now)
         looked = sightings.copy()
-        seen = looked.look(view, now, since=since, empty_at=ledger.nonempty_since) if view.depth > 0 else now
+        seen = (
+            looked.look(view, now, since=since, empty_at=last_empty(ledger))
+            if view.depth > 0
+            else now
+        )
         if ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth:
             ledger.sightings = looked
             return min(seen, max(since, looked.trusted_from))
@@ -96,7 +113,7 @@ def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now
     if view.container is not None:
         if view.unaccounted != ledger.unaccounted_items:
             tracers.doubt(view.depth, view.puts)
-        return tracers.look(view.container, view.puts, now)
+        return tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
     counted = ledger.sightings
     if not isinstance(counted, Counted):
         ledger.sightings = counted = Counted()

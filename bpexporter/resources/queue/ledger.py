@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ class QueueLedger(WaitLedger):
         "residence",  # put-to-get seconds
         "nonempty_since",  # when it was last empty, and an item came in
         "nonempty_puts",  # the puts with that item; UNKNOWN where items have come or gone by other ways since
+        "empty_at",  # when a reading last found nothing in it
         "sightings",  # items seen waiting at readings, which alone touch it; None until something was
     )
 
@@ -79,6 +81,7 @@ class QueueLedger(WaitLedger):
         self._restart_waits(bounds, now)
         self.residence = Durations(bounds)
         self.nonempty_since, self.nonempty_puts = now, 0
+        self.empty_at = -math.inf
         self.sightings: Sightings | Counted | None = None
         self.renewal_interval, self.alarm_gets, self.renewal_gets, self.renewed_at = 1, 1, 1, now
         self.fast_get_max = 0

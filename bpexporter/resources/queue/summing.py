@@ -15,7 +15,7 @@ from bpexporter.primitives.limits import DEEP, INFINITY, NEVER
 from bpexporter.primitives.numbers import share
 from bpexporter.primitives.peaks import PEAK_WINDOW
 from bpexporter.primitives.stall_clock import StallClock
-from bpexporter.resources.queue.ages import known_age, oldest_age
+from bpexporter.resources.queue.ages import known_age, note_empty, oldest_age
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.levels import Levels
 from bpexporter.resources.queue.metrics import QueueReading
@@ -167,6 +167,8 @@ class QueueSum:
         if depth:
             self.depth += depth
             self._add_age(ledger, levels, now)
+        else:
+            note_empty(ledger, now)
 
     def _add_ratios(self, ledger: QueueLedger, depth: Any, capacity: float, now: float) -> None:
         peak = depth
