@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fake_clock import Clock
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from side_by_side import CLASSES, COUNTED, PLAIN, PRISTINE, Op, Play, buckets, play
 
