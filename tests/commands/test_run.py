@@ -325,8 +325,8 @@ def test_a_port_in_use_and_strict(tmp_path):
 
 NAMES = {
     "fast_and_slow.py": "fast_and_slow.main:queue",
-    "flow.py": "Flow.buffer",
-    "timed.py": "TimedQueue.queue",
+    "flow.py": "flow:Flow.buffer",
+    "timed.py": "timed:TimedQueue.queue",
 }
 
 
