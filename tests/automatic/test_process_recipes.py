@@ -98,6 +98,9 @@ def running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
         try:
             yield process
         finally:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, signal.SIGTERM)  # servers give their semaphores back, if they are let
+                process.wait(10)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -163,7 +166,7 @@ def test_a_pool_of_processes(folder):
     assert done.returncode == 0, done.stderr
     page = fetched(f"http://127.0.0.1:{port}/metrics", bool, seconds=3)
     assert value(page, "backpressure_queue_puts_total") == 8
-    assert re.search(r"seen: 1 queue, .*1 loop, in [3-6] processes", done.stderr)
+    assert re.search(r"seen: 1 queue, 1 limiter, 1 loop, in [3-6] processes", done.stderr)
 
 
 def test_a_supervisor_that_restarts(folder):
