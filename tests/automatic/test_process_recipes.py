@@ -89,6 +89,15 @@ def value(page: str, name: str, **labels: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if all(one in line for one in wanted))
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that are there, and theirs; none where the system does not tell."""
+    try:
+        found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*found, *(one for child in found for one in children_of(child))]
+
+
 @contextlib.contextmanager
 def running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
     """A command, in a group of its own, that is gone in the end."""
@@ -98,9 +107,14 @@ def running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
         try:
             yield process
         finally:
+            started = children_of(process.pid)  # a supervisor's are in groups of their own
             with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(process.pid, signal.SIGTERM)  # servers give their semaphores back, if they are let
                 process.wait(10)
+            if process.poll() is None:  # else it has ended those that it started, and their numbers may be others'
+                for pid in started:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
