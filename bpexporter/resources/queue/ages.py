@@ -97,11 +97,7 @@ def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) 
     for _ in range(ATTEMPTS):
         since = _known(ledger, view, now)
         looked = sightings.copy()
-        seen = (
-            looked.look(view, now, since=since, empty_at=last_empty(ledger))
-            if view.depth > 0
-            else now
-        )
+        seen = looked.look(view, now, since=since, empty_at=last_empty(ledger)) if view.depth > 0 else now
         if ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth:
             ledger.sightings = looked
             return min(seen, max(since, looked.trusted_from))
