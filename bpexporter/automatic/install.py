@@ -59,9 +59,10 @@ def install(
 ) -> None:
     """Watch each queue, semaphore, lock, executor, stream and connection that is made from now on, and each loop.
 
-    Names are found by themselves: the attribute or variable that the object is assigned to, and where
-    (``Crawler.todo``, ``app.main:jobs``), else module and line. What the standard library makes for its own use,
-    and what bpexporter does, is left out. What was made before stays as it is.
+    So are the pools, limiters and queues of libraries for which there is an adapter. Names are found by themselves: the
+    attribute or variable that the object is assigned to, and where (``app.main:Crawler.todo``, ``app.main:jobs``), else
+    module and line. What the standard library makes for its own use, and what bpexporter does, is left out, and so are
+    queues that a list of libraries makes for start-up or one for each connection. What was made before stays as it is.
 
     `allow` and `deny` are patterns as of a shell, as a list or with commas between, for names or modules; a
     package stands for its modules. Where `allow` holds some, only what fits one is watched; what fits one of

@@ -197,6 +197,7 @@ def publish(dir: str | os.PathLike[str], *, hub: Hub | None = None) -> Publisher
         _current.stop()
     _current = Publisher(folder, chosen)
     _hook()
+    chosen.snapshot()  # loads what a reading needs: at the end of a process that would change its exit code (3.13)
     beginnings.on_first_watched(_current.begin)
     return _current
 

@@ -17,7 +17,7 @@ later = None
 async def test_a_rate_limiter(hub):
     """Of a bucket for two three callers fill it, the third waits; what leaks away is no longer in use."""
     limiter = aiolimiter.AsyncLimiter(2, 0.5)
-    name = "test_limiters.test_a_rate_limiter:limiter"
+    name = f"{__name__}.test_a_rate_limiter:limiter"
     tasks = [asyncio.create_task(limiter.acquire()) for _ in range(3)]
     await until(lambda: hub.snapshot().limiters[name].waiting_tasks == 1)
     reading = hub.snapshot().limiters[name]
@@ -33,7 +33,7 @@ async def test_a_scheduler_of_jobs(hub):
     """Jobs that run are in use, those that may not begin wait as work, and `spawn()` is blocked where too many do."""
     go = asyncio.Event()
     scheduler = aiojobs.Scheduler(limit=1, pending_limit=1)
-    name = "test_limiters.test_a_scheduler_of_jobs:scheduler"
+    name = f"{__name__}.test_a_scheduler_of_jobs:scheduler"
     await scheduler.spawn(go.wait())
     await scheduler.spawn(go.wait())
     blocked = asyncio.create_task(scheduler.spawn(go.wait()))
@@ -61,7 +61,7 @@ def test_what_is_made_outside_every_loop(kind, hub):
     global later
     later = kind(1)
     (found,) = hub.snapshot().limiters
-    assert found == "test_limiters:later"
+    assert found == f"{__name__}:later"
 
     async def main() -> None:
         async with held(lambda: later) as callers:

@@ -155,15 +155,15 @@ async def anyio_semaphore(request: pytest.FixtureRequest) -> Opened:
 
 
 POOLS = {
-    aiohttp_connector: "aiohttp.TCPConnector:test_pools.aiohttp_connector:aiohttp.ClientSession(connector)",
-    httpx_pool: "httpcore.AsyncConnectionPool:test_pools.httpx_pool:client",
-    sqlalchemy_pool: "sqlalchemy.AsyncAdaptedQueuePool:test_pools.sqlalchemy_pool:engine",
-    asyncpg_pool: "asyncpg.Pool:test_pools.asyncpg_pool:pool",
-    asyncpg_pool_with_a_timeout: "asyncpg.Pool:test_pools.asyncpg_pool_with_a_timeout:pool",
-    psycopg_pool: "psycopg_pool.AsyncConnectionPool:test_pools.psycopg_pool:pool",
-    redis_pool: "redis.BlockingConnectionPool:test_pools.redis_pool:pool",
-    anyio_limiter: "test_pools.anyio_limiter:limiter",
-    anyio_semaphore: "test_pools.anyio_semaphore:semaphore",
+    aiohttp_connector: f"aiohttp.TCPConnector:{__name__}.aiohttp_connector:aiohttp.ClientSession(connector)",
+    httpx_pool: f"httpcore.AsyncConnectionPool:{__name__}.httpx_pool:client",
+    sqlalchemy_pool: f"sqlalchemy.AsyncAdaptedQueuePool:{__name__}.sqlalchemy_pool:engine",
+    asyncpg_pool: f"asyncpg.Pool:{__name__}.asyncpg_pool:pool",
+    asyncpg_pool_with_a_timeout: f"asyncpg.Pool:{__name__}.asyncpg_pool_with_a_timeout:pool",
+    psycopg_pool: f"psycopg_pool.AsyncConnectionPool:{__name__}.psycopg_pool:pool",
+    redis_pool: f"redis.BlockingConnectionPool:{__name__}.redis_pool:pool",
+    anyio_limiter: f"{__name__}.anyio_limiter:limiter",
+    anyio_semaphore: f"{__name__}.anyio_semaphore:semaphore",
 }
 
 

@@ -17,7 +17,7 @@ async def test_a_stream_holds_its_senders_up(hub):
     senders = [asyncio.create_task(send.send(number)) for number in range(4)]
 
     def now() -> bpexporter.QueueReading:
-        return hub.snapshot().queues["test_queues.test_a_stream_holds_its_senders_up:send"]
+        return hub.snapshot().queues[f"{__name__}.test_a_stream_holds_its_senders_up:send"]
 
     await until(lambda: now().blocked_producers == 2)
     assert (now().depth_items, now().capacity_items, now().utilization_ratio, now().puts) == (2, 2, 1, 2)
@@ -111,7 +111,7 @@ async def test_janus_between_a_thread_and_a_task(hub):
     queue = janus.Queue[int](maxsize=1)
 
     def now() -> bpexporter.QueueReading:
-        return hub.snapshot().queues["test_queues.test_janus_between_a_thread_and_a_task:queue"]
+        return hub.snapshot().queues[f"{__name__}.test_janus_between_a_thread_and_a_task:queue"]
 
     thread = threading.Thread(target=lambda: [queue.sync_q.put(number) for number in range(3)])
     thread.start()
@@ -127,7 +127,7 @@ async def test_janus_between_a_thread_and_a_task(hub):
     await asyncio.gather(idle, return_exceptions=True)
     assert (now().puts, now().gets, now().idle_consumers, now().refused_puts) == (3, 3, 0, (1, 0, 0))
     assert now().put_wait_seconds.total == 3
-    assert hub.snapshot().queues.keys() == {"test_queues.test_janus_between_a_thread_and_a_task:queue"}
+    assert hub.snapshot().queues.keys() == {f"{__name__}.test_janus_between_a_thread_and_a_task:queue"}
     await queue.aclose()
 
 

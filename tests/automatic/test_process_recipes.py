@@ -163,7 +163,7 @@ def test_a_pool_of_processes(folder):
     assert done.returncode == 0, done.stderr
     page = fetched(f"http://127.0.0.1:{port}/metrics", bool, seconds=3)
     assert value(page, "backpressure_queue_puts_total") == 8
-    assert re.search(r"seen: 1 queue, 1 loop, in [3-6] processes", done.stderr)
+    assert re.search(r"seen: 1 queue, 1 limiter, 1 loop, in [3-6] processes", done.stderr)
 
 
 def test_a_supervisor_that_restarts(folder):

@@ -28,13 +28,13 @@ def test_every_resource_is_a_kind():
     [
         ("pass", set()),
         ("bpexporter.snapshot()", set()),
-        ("bpexporter.watch(asyncio.Queue(), 'q')", {"queue"}),
-        ("bpexporter.watch(asyncio.Semaphore(), 's')", {"limiter"}),
+        ("bpexporter.watch(asyncio.Queue(), 'q')", {"queue", "loop"}),
+        ("bpexporter.watch(asyncio.Semaphore(), 's')", {"limiter", "loop"}),
         ("bpexporter.install()", set(RESOURCES)),
     ],
 )
 def test_an_instrument_is_loaded_when_it_is_needed(statement, kinds_loaded):
-    """A program loads what it watches; `install()` loads all, before a loop has work."""
+    """A program loads what it watches, and what finds its loops; `install()` loads all, before a loop has work."""
     assert loaded_after(statement) == kinds_loaded
 
 

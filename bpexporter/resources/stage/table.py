@@ -42,7 +42,7 @@ class StageTable:
         self.stages: dict[str, StageLedger] = {}
         self.records: dict[int, TaskRecord] = {}  # by the identity of the task
         self.ended: deque[TaskRecord] = deque()
-        self.settling = threading.Lock()  # held by whoever settles records with their stages
+        self.settling = threading.RLock()  # held by whoever settles records; a finalizer may read in the middle of it
         self.links: dict[Side, Link] = {}
         self.unknown: dict[Link, float] = {}  # seconds waited by who is no task of a stage
         self.brief: dict[Link, float] = {}  # seconds of waits too brief to be told one by one

@@ -59,7 +59,7 @@ class Copy(NamedTuple):
 
 CLOCK = {r"self\.waiting": "waiting", "self": "stall"}
 # A get from a queue in order never asks this.
-IN_ORDER = ("ledger.fast_get_min", "edge")
+IN_ORDER = ("ledger.fast_get_min", "falling_depth")
 COPIES = (
     Copy(methods.put, (StallClock.begin, StallClock.end), CLOCK),
     Copy(methods.get, (StallClock.begin, StallClock.end), CLOCK),
