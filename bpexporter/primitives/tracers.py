@@ -120,7 +120,7 @@ class ByIdentity:
         self.starts: dict[int, Start] = {}
         self.found: set[int] = set()  # the identities that the last look has found
         self.puts = 0  # of the queue, when the container was last looked at
-        self.trusted_from = -math.inf  # before, something gave way to another in its place
+        self.trusted_from = -math.inf  # before, items came or went by other ways
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
