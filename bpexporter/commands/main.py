@@ -18,7 +18,7 @@ from bpexporter.catalogue.metrics import METRICS
 from bpexporter.commands import run
 from bpexporter.commands.words import port
 from bpexporter.resources.declaration import Metric
-from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION
+from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT, VERSION, from_environment
 
 ASSETS = "Write dashboards, alert rules, and files for Prometheus, Grafana, Docker and Kubernetes into a folder"
 DIAGNOSE = "Say what is slow in a program, and whose fault it is"
@@ -131,6 +131,8 @@ def parser() -> argparse.ArgumentParser:
 
 def leave_alone() -> None:
     """Commands of ours, but for the demo, are no programs to be watched, also where BPEXPORTER_DIR is set."""
+    if not from_environment("dir"):
+        return
     publisher = sys.modules.get("bpexporter.publishing.publisher")
     installed = sys.modules.get("bpexporter.automatic.install")
     if publisher is not None:

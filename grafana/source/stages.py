@@ -51,7 +51,13 @@ def culprits() -> list[Panel]:
             width=12,
             do="Empty is well. Else the worst of each process, and for how long. What the cause means stands in the "
             "runbook; `bpexporter diagnose` says it with evidence and advice.",
-            options={"showHeader": True, "cellHeight": "sm", "sortBy": [{"displayName": "Since", "desc": True}]},
+            options={
+                "frameIndex": 0,
+                "showHeader": True,
+                "cellHeight": "sm",
+                "sortBy": [{"displayName": "Since", "desc": True}],
+            },
+            custom={"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False, "filterable": True},
             transformations=[
                 {
                     "id": "organize",

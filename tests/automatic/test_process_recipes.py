@@ -98,6 +98,9 @@ def running(words: list[str], folder: Path) -> Iterator[subprocess.Popen]:
         try:
             yield process
         finally:
+            with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, signal.SIGTERM)  # servers give their semaphores back, if they are let
+                process.wait(10)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from bpexporter.commands.demo.network import Network
@@ -217,13 +218,22 @@ def end_by_signal(ended: asyncio.Event) -> None:
             loop.add_signal_handler(number, ended.set)
 
 
+async def check(pipeline: Pipeline, workers: Executor) -> None:
+    """Check sums of items in a thread, as work is done that would hold the loop."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await loop.run_in_executor(workers, hash, tuple(range(pipeline.fetched.qsize())))
+        await asyncio.sleep(0.2)
+
+
 async def live(seconds: float, cycle: float = CYCLE) -> None:
     """Run the pipeline for `seconds`, or until Ctrl-C; raises what a stage of it raises."""
     pipeline, ended = Pipeline(cycle=cycle), asyncio.Event()
     end_by_signal(ended)
     show = repaint if sys.stdout.isatty() else report
     network = Network(lambda: pipeline.is_slow)
-    running = [*pipeline.tasks(), *network.tasks(), show(pipeline), ended.wait()]
+    workers = watch(ThreadPoolExecutor(2), "workers")
+    running = [*pipeline.tasks(), *network.tasks(), check(pipeline, workers), show(pipeline), ended.wait()]
     tasks = [asyncio.ensure_future(task) for task in running]
     done, _ = await asyncio.wait(
         tasks, timeout=seconds if math.isfinite(seconds) else None, return_when=asyncio.FIRST_COMPLETED
@@ -234,6 +244,7 @@ async def live(seconds: float, cycle: float = CYCLE) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
+    workers.shutdown(wait=False)
     print(closing, flush=True)
 
 

@@ -19,7 +19,7 @@ from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
 from bpexporter.resources.queue.ledger import QueueLedger, present
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import bound, end, exactly_put, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import bound, end, exactly_got, exactly_put, record_get, record_put, refuse
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
@@ -45,11 +45,11 @@ def put_nowait(self: Any, item: Any) -> None:
     if ledger is None:
         return
     try:
-        depth = len(self._queue) - 1
-        if not ledger.fifo or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
+        if not ledger.fifo:
             record_put(self, item, ledger)
             return
-        if depth > ledger.fast_put_max:
+        depth = len(self._queue) - 1
+        if depth > ledger.fast_put_max or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
             exactly_put(self, item, ledger)
             return
         ledger.puts += 1
@@ -85,11 +85,14 @@ def get_nowait(self: Any) -> Any:
     if ledger is None:
         return taken
     try:
+        if not ledger.fifo:
+            record_get(self, taken, ledger)
+            return taken
         depth = len(self._queue) + 1
         left = ledger.countdown
         falling_depth = ledger.falling_depth
-        if not ledger.fifo or depth < falling_depth or depth > ledger.fast_get_max or not left:
-            record_get(self, taken, ledger)
+        if depth < falling_depth or depth > ledger.fast_get_max or not left:
+            exactly_got(self, taken, ledger)
             return taken
         ledger.countdown = left - 1
         if depth > falling_depth:
@@ -186,10 +189,12 @@ def put_after_wait(self: Any, item: Any, ledger: QueueLedger, token: int) -> Non
     if waited > ledger.put_waits.brief:
         ledger.landing_put = ledger.puts
     try:
-        put_nowait(self, item)
-    except BaseException:
+        PUT_NOWAIT(self, item)
+    except BaseException as error:
         ledger.landing_put = NEVER
+        put_failed(ledger, error)
         raise
+    guarded(record_put, self, item, ledger)
     guarded(ledger.landed_put, waited)
 
 
@@ -198,10 +203,11 @@ def get_after_wait(self: Any, ledger: QueueLedger, token: int) -> Any:
     if waited > ledger.get_waits.brief:
         ledger.landing_get = ledger.gets
     try:
-        taken = get_nowait(self)
+        taken = GET_NOWAIT(self)
     except BaseException:
         ledger.landing_get = NEVER
         raise
+    guarded(record_get, self, taken, ledger)
     guarded(ledger.landed_get, waited)
     return taken
 

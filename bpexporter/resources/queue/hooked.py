@@ -35,7 +35,7 @@ def put_hooked(self: Any, item: Any, ledger: QueueLedger) -> None:
         elif ledger.band_floor <= depth <= ledger.fast_put_max:
             ledger.puts += 1
             ledger.depth = depth
-        elif ledger.depth == ledger.fast_put_max == depth - 1:
+        elif ledger.band_floor < depth and ledger.depth == ledger.fast_put_max == depth - 1:
             ledger.puts += 1
             ledger.rise(depth - 1)
             ledger.depth = depth

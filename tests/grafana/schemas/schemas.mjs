@@ -34,10 +34,11 @@ function held(where, path, type, value) {
 
 function panelComplaints(panel) {
   if (panel.type === "row") return [];
-  const path = join(raw, "composable", panel.type.replace("-", ""), "panelcfg/x/types.gen.d.ts");
+  const path = join(raw, "composable", panel.type.replace("-", "").toLowerCase(), "panelcfg/x/types.gen.d.ts");
   return [
     ...held(`${panel.title} options`, path, "Options", panel.options),
-    ...held(`${panel.title} custom`, path, "FieldConfig", panel.fieldConfig.defaults.custom),
+    // a node graph has no fields of its own to configure
+    ...(panel.type === "nodeGraph" ? [] : held(`${panel.title} custom`, path, "FieldConfig", panel.fieldConfig.defaults.custom)),
   ];
 }
 

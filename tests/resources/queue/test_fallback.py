@@ -12,7 +12,7 @@ from bpexporter.resources.queue import instrument as queues
 from bpexporter.resources.queue import originals
 from bpexporter.resources.queue.fallback import CALLING
 from bpexporter.resources.queue.fallback import REPLACEMENTS as INLINED
-from bpexporter.resources.queue.originals import HAS_SHUTDOWN
+from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ledger_of
 
 
 @pytest.fixture(params=[CALLING, INLINED], ids=["calling", "inlined"])
@@ -79,6 +79,24 @@ async def test_shutdown_is_counted_once(hub):
     with pytest.raises(asyncio.QueueShutDown):
         queue.put_nowait(3)
     assert hub.snapshot().queues["q"].refused_puts == (0, 0, 2)
+    unwatch(queue)
+
+
+@pytest.mark.parametrize("side", ["put", "get"])
+async def test_a_wait_whose_end_cannot_be_recorded_is_served_all_the_same(hub, side):
+    """The ledger may be retired, by another thread, between the wake-up of a caller and its turn."""
+    queue = watch(asyncio.Queue(1), "q", hub=hub)
+    if side == "put":
+        queue.put_nowait(1)
+    waiter = asyncio.create_task(queue.put(2) if side == "put" else queue.get())
+    await asyncio.sleep(0)
+    ledger_of(queue).retired = True
+    if side == "put":
+        queue.get_nowait()
+    else:
+        queue.put_nowait(1)
+    assert await waiter == (None if side == "put" else 1)
+    ledger_of(queue).retired = False
     unwatch(queue)
 
 

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 import virtual_time
 from fake_clock import Clock
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tally import ACTIONS, Tally
 
@@ -82,8 +82,13 @@ def adds_up(tally, reading):
     assert 0 <= reading.oldest_item_age_seconds <= tally.clock.now - 1_000
 
 
+# A reading sees that the size has changed, and the put after it is the first to hear of it.
+REREAD = [*[("put", 0)] * 3, *[("get", 0)] * 3, ("put", 0), ("resize", 0), ("read", 1), ("put", 0)]
+
+
 @pytest.mark.parametrize("kind", [*KINDS, Hooked])
 @given(maxsize=SIZES, program=programs("clear", "resize"))
+@example(maxsize=2, program=REREAD)
 @settings(max_examples=60)
 def test_bands_add_up_to_the_wall_time_whatever_jumps(kind, maxsize, program):
     """Also where the host clears or resizes its queue, no second is lost, counted twice or negative."""
