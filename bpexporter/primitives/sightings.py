@@ -54,7 +54,7 @@ class Sightings:
         self.stacked = stacked  # last in, first out
         self.seen: tuple[Sighting, ...] = ()
         self.looked = View((), 0, 0, 0)
-        self.trusted_from = -math.inf  # before, something gave way to another in its place
+        self.trusted_from = -math.inf  # before, items came or went by other ways
 
     def copy(self) -> Sightings:
         """The same, to look on with."""

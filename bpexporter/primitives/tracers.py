@@ -114,12 +114,13 @@ class Start(NamedTuple):
 class ByIdentity:
     """Any other order: an item is known again by its identity, where it is seen in the queue's container."""
 
-    __slots__ = ("puts", "starts", "trusted_from")
+    __slots__ = ("found", "puts", "starts", "trusted_from")
 
     def __init__(self) -> None:
         self.starts: dict[int, Start] = {}
+        self.found: set[int] = set()  # the identities that the last look has found
         self.puts = 0  # of the queue, when the container was last looked at
-        self.trusted_from = -math.inf  # before, something gave way to another in its place
+        self.trusted_from = -math.inf  # before, items came or went by other ways
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
@@ -186,18 +187,20 @@ class ByIdentity:
         if len(container) > SEARCHED:
             return min((start.since for start in self.starts.copy().values()), default=now)
         present = identities(container)
-        found = [self._found(key, start, container, present, now) for key, start in self.starts.copy().items()]
+        starts = self.starts.copy()
+        found = {key: self._found(key, start, container, present, now) for key, start in starts.items()}
+        self.found = {key for key, since in found.items() if since is not None}
         if type(container) in INDEXED and present:
             for index in {0, len(present) // 2, len(present) - 1}:
                 self._see(present[index], container, index, now)
         self.puts = puts
-        return min((since for since in found if since is not None and since >= empty_at), default=now)
+        return min((since for since in found.values() if since is not None and since >= empty_at), default=now)
 
     def _found(self, key: int, start: Start, container: Any, present: list[int], now: float) -> float | None:
         """Returns since when the item of `key` waits, and forgets it where it is not there: then ``None``."""
         if key in present and (type(container) not in INDEXED or self._is_at(present.index(key), start, container)):
             return start.since
-        if start.known and self.starts.pop(key, None) is not None:
+        if (start.known or key in self.found) and self.starts.pop(key, None) is not None:
             self.trusted_from = now
         return None
 

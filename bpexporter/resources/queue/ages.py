@@ -97,6 +97,8 @@ def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) 
     for _ in range(ATTEMPTS):
         since = _known(ledger, view, now)
         looked = sightings.copy()
+        if view.unaccounted != ledger.unaccounted_items:
+            looked.trusted_from = now  # also where as many have come and gone by other ways later
         seen = looked.look(view, now, since=since, empty_at=last_empty(ledger)) if view.depth > 0 else now
         if ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth:
             ledger.sightings = looked
@@ -109,6 +111,7 @@ def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now
     if view.container is not None:
         if view.unaccounted != ledger.unaccounted_items:
             tracers.doubt(view.depth, view.puts)
+            tracers.trusted_from = now
         return tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
     counted = ledger.sightings
     if not isinstance(counted, Counted):

@@ -12,14 +12,14 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.limits import INFINITY
-from bpexporter.primitives.numbers import as_number, is_harmless, share
+from bpexporter.primitives.numbers import is_harmless, share
 from bpexporter.resources.patching import ATTRIBUTE, BASES, NAMES, Replaced, own
 from bpexporter.resources.protocols import GIVE_WAY, Instrument
 from bpexporter.resources.queue.adopting import adopt
 from bpexporter.resources.queue.ages import carry_over
 from bpexporter.resources.queue.ends import end_waits_of_closed_loop
 from bpexporter.resources.queue.ledger import QueueLedger
-from bpexporter.resources.queue.levels import OTHER, Levels
+from bpexporter.resources.queue.levels import OTHER, Levels, limit_of
 from bpexporter.resources.queue.methods import get, get_nowait, put, put_nowait, shutdown
 from bpexporter.resources.queue.metrics import QueueReading
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, ledger_of
@@ -82,11 +82,14 @@ def first_levels(queue: Any) -> Levels:
     container = queue._queue if type(queue) in ORDERS else own(queue, "_queue")
     maxsize = queue._maxsize
     depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
-    limit = as_number(maxsize)
-    unlimited = limit is None or not 0 < limit < INFINITY
-    capacity = None if unlimited and type(queue).full is not asyncio.Queue.full else limit or 0
+    capacity = limit_of(maxsize, has_own_full=has_own_full(type(queue)))
     lies_open = type(container) in CONTAINERS and is_visible(type(queue))
     return Levels(depth, maxsize, capacity, None, container if lies_open else None)
+
+
+def has_own_full(kind: type) -> bool:
+    """Returns whether a queue of this class says in its own way when it is full."""
+    return getattr(kind, "full", None) is not asyncio.Queue.full
 
 
 def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
@@ -100,9 +103,9 @@ def hidden_levels(queue: Any, ledger: QueueLedger) -> Levels:
 
 def capacity_of(maxsize: Any, ledger: QueueLedger) -> float | None:
     """`maxsize` as a number, 0 where it is none; what the host has set since is not asked where that runs its code."""
-    if maxsize is ledger.capacity or ledger.bounds_itself or not is_harmless(maxsize):
+    if maxsize is ledger.capacity or not is_harmless(maxsize):
         return ledger.capacity_items
-    return as_number(maxsize) or 0
+    return limit_of(maxsize, has_own_full=ledger.has_own_full)
 
 
 # The instrument ------------------------------------------------------------------------------------------
@@ -147,6 +150,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
             levels=levels,
         )
         ledger.treat(exact=is_exact(queue))
+        ledger.has_own_full = has_own_full(type(queue))
         ledger.bounds_itself = levels.capacity is None
         if former is not None:
             ledger.go_on_from(former, clock())

@@ -70,7 +70,7 @@ class QueueLedger(WaitLedger):
         self.order = order
         self.treat(exact=order != OTHER)
         self.visible = visible
-        self.bounds_itself = False
+        self.has_own_full = self.bounds_itself = False
         self.successor = None
         self.restart(bounds=bounds, levels=levels)
 

@@ -6,6 +6,7 @@ from operator import add
 from typing import Any, NamedTuple
 
 from bpexporter.primitives.bands import BANDS, Band, band_at, bands_of
+from bpexporter.primitives.limits import INFINITY
 from bpexporter.primitives.numbers import as_number
 from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.ledger import MemberLedger
@@ -48,6 +49,12 @@ class Observed(NamedTuple):
         return seconds
 
 
+def limit_of(maxsize: Any, *, has_own_full: bool) -> float | None:
+    """Returns `maxsize` as a number, 0 where nothing is limited; ``None`` where the queue bounds itself without one."""
+    limit = as_number(maxsize) or 0
+    return None if has_own_full and not 0 < limit < INFINITY else limit
+
+
 class LevelLedger(MemberLedger):
     """The part of a queue's ledger that follows its levels."""
 
@@ -70,7 +77,8 @@ class LevelLedger(MemberLedger):
         "depth",  # items waiting, where nothing else tells
         "capacity",  # the maxsize that the limits below belong to, as the host has set it
         "capacity_items",  # the same as a number; None where the queue says by itself when it is full
-        "bounds_itself",  # it has a `full()` of its own and no maxsize
+        "has_own_full",  # its class says in its own way when it is full
+        "bounds_itself",  # it does, and has no maxsize
         "cleared",  # the puts at which a level lower than the last one was first seen, and when
         # Time: written where a limit fails.
         "step_time",  # a clock reading that the same step may use again
@@ -82,6 +90,7 @@ class LevelLedger(MemberLedger):
     )
 
     order: int
+    has_own_full: bool
     bounds_itself: bool
     puts: int
     unaccounted_items: int
@@ -132,7 +141,8 @@ class LevelLedger(MemberLedger):
         band = self.band
         if capacity is not self.capacity:
             self.capacity = capacity
-            self.capacity_items = None if self.bounds_itself else as_number(capacity) or 0
+            self.capacity_items = limit_of(capacity, has_own_full=self.has_own_full)
+            self.bounds_itself = self.capacity_items is None
             self._enter(band_at(bands_of(self.capacity_items or 0), depth), now)
         elif self.observed is not None or not band.floor <= depth < band.ceiling:
             self._enter(band_at(band, depth), now)
@@ -151,7 +161,7 @@ class LevelLedger(MemberLedger):
     def observe(self, depth: Any, capacity: float | None, now: float) -> None:
         """The level found by a reading may be in another band than where the last put or get has left it."""
         band, since, observed = self.band, self.band_since, self.observed
-        if self.bounds_itself and depth:
+        if capacity is None and depth:
             return
         if observed is not None and observed.band_since != since:
             observed = None
