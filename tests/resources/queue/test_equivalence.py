@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fake_clock import Clock
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from side_by_side import CLASSES, COUNTED, PLAIN, PRISTINE, Op, Play, buckets, play
 
@@ -213,8 +213,6 @@ def test_bands_add_up(kind, maxsize, program):
 @given(maxsize=SIZES, wild=programs(JUMPS), calm=programs(END), extra=SECONDS)
 def test_bands_find_their_place_again(kind, maxsize, wild, calm, extra):
     """After a jump behind our back, one put and one get are enough for the bands to be exact again."""
-    # One with a full() of its own and no limit at first is taken to bound itself, and goes on so.
-    assume(kind != "Roomy" or math.isfinite(maxsize))
     clock = Clock()
     hub = Hub(clock=clock)
 
