@@ -15,7 +15,7 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.hub import beginnings
 from bpexporter.hub.hub import Hub, checked_hub
-from bpexporter.primitives.threads import OWN_THREADS
+from bpexporter.primitives.threads import own_thread
 from bpexporter.publishing.format import doubles_of, names_of
 from bpexporter.publishing.own_file import Lost, OwnFile, made_folder
 from bpexporter.publishing.rows import Rows, rows_of, since
@@ -102,12 +102,12 @@ class Publisher:
             self._end_with_multiprocessing()
 
     def _run(self) -> None:
-        OWN_THREADS.add(threading.get_ident())
         over, wait = self._over, FIRST
-        while not over.wait(wait):
-            begun = time.thread_time()
-            self.publish()
-            wait = paced(time.thread_time() - begun)
+        with own_thread():
+            while not over.wait(wait):
+                begun = time.thread_time()
+                self.publish()
+                wait = paced(time.thread_time() - begun)
 
     def end(self) -> None:
         """Publish for the last time. The file stays locked until the process is gone."""

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
-from bpexporter.primitives.threads import OWN_THREADS
+from bpexporter.primitives.threads import own_thread
 from bpexporter.server.answers import Answers
 from bpexporter.server.connections import (
     DEFAULT_LIMITS,
@@ -162,10 +162,11 @@ class Exporter:
     # On the thread ------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        ident = threading.get_ident()
-        OWN_THREADS.add(ident)
         try:
-            with asyncio.Runner(debug=False, loop_factory=partial(make_loop, self._selector)) as runner:
+            with (
+                own_thread(),
+                asyncio.Runner(debug=False, loop_factory=partial(make_loop, self._selector)) as runner,
+            ):
                 self._loop = runner.get_loop()
                 runner.run(self._serve(self._loop))
         except BaseException as error:
@@ -173,7 +174,6 @@ class Exporter:
             if self._ready.is_set():
                 logger.warning("the exporter at %s has ended: %s", self.url, type(error).__name__)
         finally:
-            OWN_THREADS.discard(ident)
             self._ready.set()
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -353,13 +353,10 @@ def test_loops_of_what_is_made_are_watched(hub):
 def test_the_exporter_is_not_watched(hub):
     """What the exporter's own thread makes is no business of the application's."""
     bpexporter.install(hub=hub)
-    from bpexporter.primitives.threads import OWN_THREADS
+    from bpexporter.primitives.threads import own_thread
 
-    OWN_THREADS.add(threading.get_ident())
-    try:
+    with own_thread():
         jobs = Queue()
-    finally:
-        OWN_THREADS.discard(threading.get_ident())
     assert names(hub) == []
     assert jobs.empty()
 

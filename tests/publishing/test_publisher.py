@@ -12,6 +12,7 @@ from processes import Process, files, puts, states
 
 import bpexporter
 from bpexporter.faults import faults
+from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.publishing import publisher as publisher_module
 from bpexporter.publishing.folder import Folder
 from bpexporter.publishing.publisher import LONGEST, USUAL, checked_folder, paced, stop_publishing
@@ -261,3 +262,13 @@ def test_errors_are_counted_and_told_once(tmp_path, caplog):
     process.work(1)
     assert puts(Folder(tmp_path / "dir").snapshot()) == 4
     process.kill()
+
+
+def test_a_publisher_that_stops_leaves_no_thread_of_our_own(tmp_path):
+    """What runs in the next thread, which may get its ident, is the application's."""
+    publisher = bpexporter.publish(tmp_path)
+    publisher.begin()
+    thread = publisher._thread
+    stop_publishing()
+    thread.join(20)
+    assert thread.ident not in OWN_THREADS
