@@ -6,7 +6,6 @@ import re
 
 from grafana.source.alerts import ALERTS, PERCENT, Alert
 
-
 # The kind stands before a name, where the table says of what kind the resource is.
 KIND = "{{ $labels.kind }} {{"
 
