@@ -33,14 +33,15 @@ def empty_family(metric: Metric) -> Any:
 
 
 def families(snapshot: Snapshot) -> Iterator[Family]:
-    """All families of the catalogue with the samples of `snapshot`."""
+    """The families of the catalogue that have samples in `snapshot`, with these."""
     for metric in METRICS:
         family = empty_family(metric)
         for name, reading in snapshot.kinds[metric.subject].items():
             value = metric.value_of(reading)
             if value is not None:
                 _fill(family, metric, [name] if metric.label else [], value)
-        yield family
+        if family.samples:
+            yield family
 
 
 def _fill(family: Any, metric: Metric, labels: list[str], value: Any) -> None:
@@ -72,7 +73,7 @@ class Collector(BaseCollector):
         return self._hub
 
     def collect(self) -> Iterable[Family]:
-        """All families with their samples now."""
+        """All families that have samples now, with these."""
         return families(self._hub.snapshot())
 
     def describe(self) -> Iterable[Family]:
