@@ -33,14 +33,14 @@ def empty_family(metric: Metric) -> Any:
 
 
 def families(snapshot: Snapshot) -> Iterator[Family]:
-    """The families of the catalogue that have samples in `snapshot`, with these."""
+    """The families of the catalogue with the samples of `snapshot`, but for those of which nothing is known there."""
     for metric in METRICS:
         family = empty_family(metric)
         for name, reading in snapshot.kinds[metric.subject].items():
             value = metric.value_of(reading)
             if value is not None:
                 _fill(family, metric, [name] if metric.label else [], value)
-        if family.samples:
+        if family.samples or not snapshot.kinds[metric.subject]:
             yield family
 
 
@@ -73,7 +73,7 @@ class Collector(BaseCollector):
         return self._hub
 
     def collect(self) -> Iterable[Family]:
-        """All families that have samples now, with these."""
+        """The families with their samples now, but for those of which nothing is known of what there is."""
         return families(self._hub.snapshot())
 
     def describe(self) -> Iterable[Family]:

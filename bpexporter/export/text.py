@@ -63,7 +63,8 @@ def render_snapshots(
         lines.append(header)
         for own, named in parts:
             _samples(lines, metric, named[metric.subject], _Choice(own, chosen))
-        if lines[-1] is header:  # a family without a sample is not worth its lines
+        # A family of which nothing is known of what there is, or of which nothing was chosen, is not worth its lines.
+        if lines[-1] is header and (chosen or any(named[metric.subject] for _, named in parts)):
             lines.pop()
     return "".join(lines).encode()
 
