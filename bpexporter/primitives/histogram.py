@@ -155,6 +155,7 @@ class Durations:
 
     def reading(self, counts: list[int] | None, total: float, zeros: int) -> HistogramReading:
         """A reading of `counts` and `total`, taken before, and `zeros` durations of the first bucket."""
-        filled = counts if counts is not None else [0] * (len(self.bounds) + 1)
-        filled[0] += zeros
-        return HistogramReading(self.bounds, tuple(filled), total)
+        if counts is None:
+            return HistogramReading(self.bounds, (zeros, *(0,) * len(self.bounds)), total)
+        counts[0] += zeros
+        return HistogramReading(self.bounds, tuple(counts), total)

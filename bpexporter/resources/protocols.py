@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from bpexporter.faults import faults
 
 # After so many members a reading gives way to other threads: they take about half a millisecond.
-GIVE_WAY = 40
+GIVE_WAY = 60
 
 
 class Registry(Protocol):
