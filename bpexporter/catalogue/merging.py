@@ -91,12 +91,8 @@ def at_least(subject: str, reading: Any, shown: tuple[Any, ...]) -> Any:
     A thread may be held up between an answer of the clock and the use of it; what was read of its queue meanwhile
     is ahead of it, and would be taken back.
     """
-    now = seconds(subject, reading)
-    return (
-        reading
-        if reach(now, shown)
-        else reading._replace(**dict(zip(_SECONDS[subject], map(_higher, now, shown), strict=True)))
-    )
+    higher = map(_higher, seconds(subject, reading), shown)
+    return reading._replace(**dict(zip(_SECONDS[subject], higher, strict=True)))
 
 
 def _reaches(now: Any, shown: Any) -> bool:

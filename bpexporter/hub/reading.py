@@ -64,8 +64,8 @@ def _judged(registry: Registry, kinds: Mapping[str, Any]) -> CulpritReading:
 
 def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str, Any]:
     readings = {}
-    for number, entry in enumerate(entries, 1):
-        if not number % GIVE_WAY:
+    for number, entry in enumerate(entries):
+        if number and not number % GIVE_WAY:
             time.sleep(0)
         totals, members = registry.parts(entry)
         merged = (

@@ -34,4 +34,4 @@ def is_harmless(value: Any) -> bool:
 def share(part: float, whole: float) -> float:
     """`part` of `whole`, 0 to 1, where a limit may be exceeded: `maxsize` is no whole number, or was lowered."""
     ratio = part / whole
-    return 1.0 if ratio > 1.0 else ratio if ratio > 0.0 else 0.0
+    return ratio if 0.0 <= ratio <= 1.0 else min(1.0, max(0.0, ratio))

@@ -88,7 +88,7 @@ class Sightings:
         seen, _container = self.seen, view.container
         if not seen or self.looked[1:] != view[1:] or seen[0].since < empty_at:
             return None
-        return seen[0].since if all([self._is_at(one.number, view, one) for one in seen]) else None
+        return seen[0].since if all(self._is_at(one.number, view, one) for one in seen) else None
 
     def renumbered(self, puts: int, depth: Any, elapsed: float) -> Sightings:
         """The same for who counts from zero with the present `depth` items, by a clock that is `elapsed` ahead."""

@@ -19,8 +19,9 @@ from bpexporter.resources.queue.metrics import QueueReading
 
 # So often a ledger is asked again whose durations are being sorted.
 ATTEMPTS = 100
-# Of a queue that is gone: members, unbounded members, capacity, depth, utilisation and its peak.
-GONE = 0, 0, None, 0, None, None
+Present = tuple[int, int, float | None, Any, float | None, float | None]
+"""Members, unbounded members, capacity, depth, utilisation and its peak."""
+GONE: Present = 0, 0, None, 0, None, None
 
 
 def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading:
@@ -28,11 +29,10 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
     # The next put or get dates the peak: whatever comes after is newer than this reading.
     ledger.band_floor = ledger.fast_get_min = ledger.falling_depth = DEEP
     if levels is None:
-        present, oldest, unfinished = GONE, 0.0, 0
+        present, oldest = GONE, 0.0
     else:
         ledger.look(levels, now)
-        present, unfinished = _present(ledger, levels, now), levels.unfinished
-        oldest = oldest_age(ledger, levels, now)
+        present, oldest = _present(ledger, levels, now), oldest_age(ledger, levels, now)
     puts, put_waits = landed_puts(ledger)
     gets, get_waits = landed_gets(ledger)
     blocked, blocked_seconds, stalled_seconds, longest, begun = ledger.producers.read(now)
@@ -47,15 +47,12 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         *(put_waits, begun, blocked_seconds, stalled_seconds, blocked, longest),
         *(get_waits, idle_seconds, idle, puts, gets),
         (ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown),
-        *(residence_of(ledger), oldest, unfinished),
+        *(residence_of(ledger), oldest, levels.unfinished if levels is not None else 0),
     )
     return QueueReading._make(values)
 
 
-def _present(
-    ledger: QueueLedger, levels: Levels, now: float
-) -> tuple[int, int, float | None, Any, float | None, float | None]:
-    """Members, unbounded members, capacity, depth, utilisation and its peak of a queue that is alive."""
+def _present(ledger: QueueLedger, levels: Levels, now: float) -> Present:
     depth, capacity = levels.depth, levels.capacity
     if capacity is None or not 0 < capacity < INFINITY:
         return 1, int(capacity is not None), None, depth, None, None
