@@ -111,9 +111,12 @@ def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
 
 
 def residence_of(ledger: QueueLedger) -> HistogramReading:
-    ledger.residence.settle()
-    counts = ledger.residence.counts
-    return ledger.residence.reading(counts and counts[:], ledger.residence.sorted_seconds, 0)
+    residence = ledger.residence
+    if residence is None:
+        return ledger.put_waits.reading(None, 0.0, 0)
+    residence.settle()
+    counts = residence.counts
+    return residence.reading(counts and counts[:], residence.sorted_seconds, 0)
 
 
 def _landed(
