@@ -7,6 +7,7 @@ readings of several processes, or those that were read back from a page of metri
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, PUT, WORKING, Link
@@ -77,10 +78,6 @@ class Crew(NamedTuple):
         }
         return max(found, key=lambda link: found[link], default=None)
 
-    def uses(self, kind: str, name: str, direction: str | None = None) -> bool:
-        """Returns whether it uses a resource, in this direction."""
-        return any(link[:2] == (name, kind) and direction in (None, link[2]) for link in self.waits)
-
 
 class Flow(NamedTuple):
     """All that happened in an interval."""
@@ -89,6 +86,8 @@ class Flow(NamedTuple):
     strains: Mapping[tuple[str, str], Strain]
     """By kind and name of the resource."""
     crews: tuple[Crew, ...]
+    using: Mapping[tuple[str, str], Mapping[str, list[Crew]]]
+    """By kind and name of a resource and the direction, the crews that use it so, those without a task too."""
     loops: Mapping[str, float]
     """The busy share of each loop, 0 to 1."""
     awaits: Mapping[str, Mapping[str, int]]
@@ -96,7 +95,11 @@ class Flow(NamedTuple):
 
     def users(self, kind: str, name: str, direction: str | None = None) -> list[Crew]:
         """The crews that use a resource and have a task that is alive."""
-        return [crew for crew in self.crews if crew.tasks and crew.uses(kind, name, direction)]
+        by_direction = self.using.get((kind, name), {})
+        directions = by_direction if direction is None else (direction,)
+        found = chain.from_iterable(by_direction.get(one, ()) for one in directions)
+        alive = {id(crew): crew for crew in found if crew.tasks}  # one that puts and gets is one all the same
+        return [*alive.values()]
 
     def takers(self, queue: str) -> list[Crew]:
         """Returns the crews that take from a queue."""
@@ -108,7 +111,8 @@ class Flow(NamedTuple):
 
     def former(self, queue: str, direction: str) -> list[str]:
         """Stages that have used a queue and have no task left that does."""
-        return sorted({crew.stage for crew in self.crews if not crew.tasks and crew.uses(QUEUE, queue, direction)})
+        users = self.using.get((QUEUE, queue), {}).get(direction, ())
+        return sorted({crew.stage for crew in users if not crew.tasks})
 
 
 def flow(first: Readings, second: Readings, seconds: float) -> Flow:
@@ -136,7 +140,7 @@ def flow(first: Readings, second: Readings, seconds: float) -> Flow:
     looked = {
         name: {str(key[0]): int(count) for key, count in found.items() if count} for name, found in awaits.items()
     }
-    return Flow(seconds, strains, tuple(crews), loops, looked)
+    return Flow(seconds, strains, tuple(crews), _using(crews), loops, looked)
 
 
 # By kind, the fields of a reading that a strain is made of; empty where the kind has none.
@@ -155,7 +159,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     STREAM: {
         "members": "open_writers",
         "stalled": "stalled_seconds",
-        "blocked": "paused_writers",
+        "blocked": "blocked_writers",
         "longest": "longest_block_seconds",
         "taken": "",
         "put": "written_bytes",
@@ -214,6 +218,9 @@ def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
 def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
     seconds = _table(before, after, "crew_seconds")
     waits = _table(before, after, "crew_wait_seconds")
+    by_crew: dict[str, dict[Link, float]] = {}
+    for (crew, resource, kind, direction), value in waits.items():
+        by_crew.setdefault(crew, {})[resource, kind, direction] = value
     tasks: Mapping[tuple[str], int] = after.crew_tasks or {}
     busiest: Mapping[tuple[str], float] = after.crew_busiest_ratio or {}
     return [
@@ -222,11 +229,20 @@ def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
             name=name,
             tasks=int(alive),
             seconds={state: seconds.get((name, state), 0.0) for state in (IDLE, BLOCKED, WORKING)},
-            waits={(key[1], key[2], key[3]): value for key, value in waits.items() if key[0] == name},
+            waits=by_crew.get(name, {}),
             busiest=busiest.get((name,), 0.0),
         )
         for (name,), alive in tasks.items()
     ]
+
+
+def _using(crews: Iterable[Crew]) -> dict[tuple[str, str], dict[str, list[Crew]]]:
+    """Returns the crews by what they use: to look through all for each of a thousand resources takes seconds."""
+    using: dict[tuple[str, str], dict[str, list[Crew]]] = {}
+    for crew in crews:
+        for name, kind, direction in crew.waits:
+            using.setdefault((kind, name), {}).setdefault(direction, []).append(crew)
+    return using
 
 
 def busy_share(before: Any, after: Any, seconds: float) -> float | None:
