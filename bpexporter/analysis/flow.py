@@ -7,10 +7,9 @@ readings of several processes, or those that were read back from a page of metri
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any, NamedTuple
 
-from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, PUT, WORKING, Link
+from bpexporter.resources.stage.metrics import BLOCKED, DIRECTIONS, GET, IDLE, PUT, WORKING, Link
 
 Readings = Mapping[str, Mapping[str, Any]]
 """By kind and name, as `Snapshot.kinds`."""
@@ -41,7 +40,7 @@ class Strain(NamedTuple):
     grown: float
     """By how much the depth has grown."""
     capacity: float | None
-    """Room for these; ``None`` where it is unlimited or not known."""
+    """Room for these; ``None`` where it is unlimited or not known, 0 where each is handed from one to another."""
     oldest: float
     """Age in seconds of the oldest item."""
 
@@ -78,6 +77,11 @@ class Crew(NamedTuple):
         }
         return max(found, key=lambda link: found[link], default=None)
 
+    def uses(self, kind: str, name: str, direction: str | None = None) -> bool:
+        """Returns whether it uses a resource, in this direction."""
+        directions = DIRECTIONS if direction is None else (direction,)
+        return any((name, kind, one) in self.waits for one in directions)
+
 
 class Flow(NamedTuple):
     """All that happened in an interval."""
@@ -86,20 +90,17 @@ class Flow(NamedTuple):
     strains: Mapping[tuple[str, str], Strain]
     """By kind and name of the resource."""
     crews: tuple[Crew, ...]
-    using: Mapping[tuple[str, str], Mapping[str, list[Crew]]]
-    """By kind and name of a resource and the direction, the crews that use it so, those without a task too."""
     loops: Mapping[str, float]
     """The busy share of each loop, 0 to 1."""
     awaits: Mapping[str, Mapping[str, int]]
     """By stage, the looks that found it working, by what it waited for."""
+    crews_at: Mapping[tuple[str, str], list[Crew]]
+    """By kind and name of the resource, the crews that use it."""
 
     def users(self, kind: str, name: str, direction: str | None = None) -> list[Crew]:
         """The crews that use a resource and have a task that is alive."""
-        by_direction = self.using.get((kind, name), {})
-        directions = by_direction if direction is None else (direction,)
-        found = chain.from_iterable(by_direction.get(one, ()) for one in directions)
-        alive = {id(crew): crew for crew in found if crew.tasks}  # one that puts and gets is one all the same
-        return [*alive.values()]
+        found = self.crews_at.get((kind, name), [])
+        return [crew for crew in found if crew.tasks and crew.uses(kind, name, direction)]
 
     def takers(self, queue: str) -> list[Crew]:
         """Returns the crews that take from a queue."""
@@ -111,8 +112,8 @@ class Flow(NamedTuple):
 
     def former(self, queue: str, direction: str) -> list[str]:
         """Stages that have used a queue and have no task left that does."""
-        users = self.using.get((QUEUE, queue), {}).get(direction, ())
-        return sorted({crew.stage for crew in users if not crew.tasks})
+        found = self.crews_at.get((QUEUE, queue), [])
+        return sorted({crew.stage for crew in found if not crew.tasks and crew.uses(QUEUE, queue, direction)})
 
 
 def flow(first: Readings, second: Readings, seconds: float) -> Flow:
@@ -140,7 +141,15 @@ def flow(first: Readings, second: Readings, seconds: float) -> Flow:
     looked = {
         name: {str(key[0]): int(count) for key, count in found.items() if count} for name, found in awaits.items()
     }
-    return Flow(seconds, strains, tuple(crews), _using(crews), loops, looked)
+    return Flow(seconds, strains, tuple(crews), loops, looked, _at_resources(crews))
+
+
+def _at_resources(crews: Iterable[Crew]) -> dict[tuple[str, str], list[Crew]]:
+    found: dict[tuple[str, str], list[Crew]] = {}
+    for crew in crews:
+        for resource in {(kind, name): None for name, kind, _ in crew.waits}:
+            found.setdefault(resource, []).append(crew)
+    return found
 
 
 # By kind, the fields of a reading that a strain is made of; empty where the kind has none.
@@ -203,7 +212,7 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
         put=int(max(0, grown["put"])),
         depth=float(level["depth"]),
         grown=float(grown["depth"]),
-        capacity=None if not capacity else float(capacity),
+        capacity=None if capacity is None else float(capacity),
         oldest=float(level["oldest"]),
     )
 
@@ -217,10 +226,10 @@ def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
 
 def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
     seconds = _table(before, after, "crew_seconds")
-    waits = _table(before, after, "crew_wait_seconds")
-    by_crew: dict[str, dict[Link, float]] = {}
-    for (crew, resource, kind, direction), value in waits.items():
-        by_crew.setdefault(crew, {})[resource, kind, direction] = value
+    waits: dict[str, dict[Link, float]] = {}
+    for (crew, *link), value in _table(before, after, "crew_wait_seconds").items():
+        name, kind, direction = link
+        waits.setdefault(crew, {})[name, kind, direction] = value
     tasks: Mapping[tuple[str], int] = after.crew_tasks or {}
     busiest: Mapping[tuple[str], float] = after.crew_busiest_ratio or {}
     return [
@@ -229,20 +238,11 @@ def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
             name=name,
             tasks=int(alive),
             seconds={state: seconds.get((name, state), 0.0) for state in (IDLE, BLOCKED, WORKING)},
-            waits=by_crew.get(name, {}),
+            waits=waits.get(name, {}),
             busiest=busiest.get((name,), 0.0),
         )
         for (name,), alive in tasks.items()
     ]
-
-
-def _using(crews: Iterable[Crew]) -> dict[tuple[str, str], dict[str, list[Crew]]]:
-    """Returns the crews by what they use: to look through all for each of a thousand resources takes seconds."""
-    using: dict[tuple[str, str], dict[str, list[Crew]]] = {}
-    for crew in crews:
-        for name, kind, direction in crew.waits:
-            using.setdefault((kind, name), {}).setdefault(direction, []).append(crew)
-    return using
 
 
 def busy_share(before: Any, after: Any, seconds: float) -> float | None:
