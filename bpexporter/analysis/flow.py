@@ -168,7 +168,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     STREAM: {
         "members": "open_writers",
         "stalled": "stalled_seconds",
-        "blocked": "paused_writers",
+        "blocked": "blocked_writers",
         "longest": "longest_block_seconds",
         "taken": "",
         "put": "written_bytes",
