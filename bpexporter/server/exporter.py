@@ -18,6 +18,7 @@ from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
 from bpexporter.primitives.threads import own_thread
 from bpexporter.server.answers import Answers
+from bpexporter.server.composing import own_process
 from bpexporter.server.connections import (
     DEFAULT_LIMITS,
     Connection,
@@ -72,7 +73,7 @@ class Exporter:
         limits: Limits = DEFAULT_LIMITS,
         sock: socket.socket | None = None,
         door: Door = OPEN,
-        processes: Callable[[], list[dict[str, Any]]] = list,
+        processes: Callable[[], list[dict[str, Any]]] = own_process,
         unseen: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
         self.host = host
