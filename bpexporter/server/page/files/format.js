@@ -63,3 +63,8 @@ export const BY_UNIT = { ratio: share, seconds, bytes };
 export function tail(text, most) {
   return text.length <= most ? text : `…${text.slice(1 - most)}`;
 }
+
+// The next frame; soon, where none is drawn. Work that is cut by it holds no frame up.
+export function frame() {
+  return new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 100); });
+}

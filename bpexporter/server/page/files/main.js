@@ -2,7 +2,7 @@
 
 import * as detail from "./detail.js";
 import { Flow } from "./flow.js";
-import { make, seconds } from "./format.js";
+import { frame, make, seconds } from "./format.js";
 import { spanned } from "./spark.js";
 import { Table, key } from "./table.js";
 import { Verdict, culprits } from "./verdict.js";
@@ -46,7 +46,7 @@ async function turn() {
     const changed = await ask();
     answered = Date.now();
     if (!catalogue.length) catalogue = (await (await fetch("api/catalogue")).json()).metrics;
-    if (changed) show();
+    if (changed) await show();
     pause = 1_000 * (state?.poll_seconds ?? 1);
   } catch (error) {
     if (!(error instanceof TypeError || error instanceof DOMException)) console.warn(error.message); // else nobody answers: the line says since when
@@ -90,7 +90,7 @@ function tell() {
   put(find("link-text"), words);
 }
 
-function show() {
+async function show() {
   remember();
   const guilty = culprits(state.verdict);
   const kinds = {};
@@ -100,7 +100,8 @@ function show() {
   find("flow-section").hidden = !state.links.length;
   const picture = flow.show(state, guilty);
   put(find("flow-note"), picture.left ? `the worst; ${picture.left} more in the table` : "");
-  table.show(state.resources, guilty, histories, state.history);
+  await frame();
+  await table.show(state.resources, guilty, histories, state.history);
   put(find("count"), Object.entries(kinds).map(([kind, number]) => total(number, kind)).join(", "));
   const known = Math.max(0, ...[...histories.values()].map((one) => one.pressure?.length ?? 0));
   put(table.span, `last ${seconds(spanned(known, state.history.points) * state.history.step_seconds)}`);

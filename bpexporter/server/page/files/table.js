@@ -1,7 +1,10 @@
 // The table of all resources: a row is made once and then changed, so that two hundred of them stay quick.
 
-import { count, make, rate, seconds, share } from "./format.js";
+import { count, frame, make, rate, seconds, share } from "./format.js";
 import { sparkline } from "./spark.js";
+
+// Rows that are filled in one frame.
+const AT_ONCE = 40;
 
 export const key = (resource) => `${resource.kind}\u0000${resource.name}`;
 
@@ -40,12 +43,14 @@ export class Table {
     this.ascending = false;
     this.text = "";
     this.heads = COLUMNS.map((column, index) => this.head(column, index));
-    this.body = make("tbody");
-    element.append(make("thead", {}, make("tr", {}, ...this.heads)), this.body);
+    // A table that is no table to the layout still is one to who listens.
+    this.body = make("tbody", { role: "rowgroup" });
+    element.setAttribute("role", "table");
+    element.append(make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...this.heads)), this.body);
   }
 
   head(column, index) {
-    const head = make("th", { scope: "col", class: column.wide ? "wide" : null });
+    const head = make("th", { role: "columnheader", scope: "col", class: column.wide ? "wide" : null });
     if (column.left) head.classList.add("left");
     if (column.spark) { head.textContent = column.title; this.span = head; return head; }
     const button = make("button", { type: "button", title: column.means }, column.title);
@@ -78,7 +83,7 @@ export class Table {
     this.order();
   }
 
-  show(resources, culprits, histories, { points, sequence }) {
+  async show(resources, culprits, histories, { points, sequence }) {
     this.resources = resources;
     const present = new Set(resources.map(key));
     for (const [name, row] of this.rows) {
@@ -94,14 +99,15 @@ export class Table {
     }
     // Who points at a row, or has one in focus, does not want it to run away.
     if (!this.body.matches(":hover, :focus-within") || this.body.children.length !== resources.length) this.order();
-    this.fillShown();
+    await this.fillShown();
   }
 
   row(resource) {
-    const element = make("tr");
+    const element = make("tr", { role: "row" });
     const cells = COLUMNS.map((column) => {
-      const cell = make(column.title === "name" ? "th" : "td", { class: column.wide ? "wide" : null });
-      if (column.title === "name") cell.setAttribute("scope", "row");
+      const named = column.title === "name";
+      const cell = make(named ? "th" : "td", { role: named ? "rowheader" : "cell", class: column.wide ? "wide" : null });
+      if (named) cell.setAttribute("scope", "row");
       if (column.left) cell.classList.add("left");
       element.append(cell);
       return cell;
@@ -120,8 +126,13 @@ export class Table {
   }
 
   // Rows that the filter hides are not drawn.
-  fillShown() {
-    for (const resource of this.shown) this.fill(this.rows.get(key(resource)));
+  async fillShown() {
+    const rows = [...this.body.children];
+    const byElement = new Map([...this.rows.values()].map((row) => [row.element, row]));
+    for (let first = 0; first < rows.length; first += AT_ONCE) {
+      if (first) await frame();
+      for (const element of rows.slice(first, first + AT_ONCE)) if (element.isConnected) this.fill(byElement.get(element));
+    }
   }
 
   fill(row) {
