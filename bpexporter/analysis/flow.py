@@ -40,7 +40,7 @@ class Strain(NamedTuple):
     grown: float
     """By how much the depth has grown."""
     capacity: float | None
-    """Room for these; ``None`` where it is unlimited or not known."""
+    """Room for these; ``None`` where it is unlimited or not known, 0 where each is handed from one to another."""
     oldest: float
     """Age in seconds of the oldest item."""
 
@@ -212,7 +212,7 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
         put=int(max(0, grown["put"])),
         depth=float(level["depth"]),
         grown=float(grown["depth"]),
-        capacity=None if not capacity else float(capacity),
+        capacity=None if capacity is None else float(capacity),
         oldest=float(level["oldest"]),
     )
 

@@ -6,6 +6,9 @@ import re
 
 from grafana.source.alerts import ALERTS, PERCENT, Alert
 
+# The kind stands before a name, where the table says of what kind the resource is.
+KIND = "{{ $labels.kind }} {{"
+
 
 def anonymous(named: re.Match[str]) -> str:
     """`a queue` in place of a queue and its name."""
@@ -15,8 +18,12 @@ def anonymous(named: re.Match[str]) -> str:
 
 def in_words(alert: Alert) -> str:
     """The summary, of no resource in particular."""
+    usual = re.sub(r"\{\{ if [^}]*\}\}.*?\{\{ else \}\}(.*?)\{\{ end \}\}", r"\1", alert.summary)
     plain = re.sub(
-        r"((?:unbounded |event )?\w+) \{\{ \$labels\.\w+ \}\}", anonymous, alert.summary, flags=re.IGNORECASE
+        r"((?:unbounded |event )?\w+) \{\{ \$labels\.\w+ \}\}",
+        anonymous,
+        usual.replace(KIND, "Resource {{"),
+        flags=re.IGNORECASE,
     )
     plain = plain.replace(f" {PERCENT}", " for much").replace("of of a", "of a").rstrip(".")
     return plain[0].upper() + plain[1:]

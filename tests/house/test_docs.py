@@ -45,6 +45,11 @@ def test_a_table_that_is_not_as_made_is_found():
     assert made.endswith("<!-- /metrics -->\nafter\n")
 
 
+def test_alerts_are_told_in_words():
+    """The table of alerts shows people no template of Prometheus."""
+    assert "{{" not in README.read_text()
+
+
 def test_the_readme_is_short():
     """Before its generated tables the README has at most 250 lines."""
     assert len(README.read_text().partition("<!-- alerts -->")[0].splitlines()) <= MOST_LINES
