@@ -165,8 +165,10 @@ class Publisher:
 def about_process() -> dict[str, Any]:
     """Returns the process's account of itself: no arguments, which may hold secrets."""
     words = getattr(sys, "orig_argv", None) or sys.argv
-    program = next((word for word in sys.argv[:1] if word), words[0] if words else "")
-    return {"pid": os.getpid(), "program": Path(program).name[:100], "began": time.monotonic()}
+    program = Path(next((word for word in sys.argv[:1] if word), words[0] if words else ""))
+    if program.name == "__main__.py":  # a package that is run by its name
+        program = program.parent
+    return {"pid": os.getpid(), "program": program.name[:100], "began": time.monotonic()}
 
 
 # The publisher of the process -----------------------------------------------------------------------------------

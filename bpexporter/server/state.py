@@ -23,7 +23,7 @@ from bpexporter.settings import VERSION
 
 STATE_VERSION = 1
 # A reading is shared for so long; longer where it would take more than this share of a core, but not over the last.
-POLL_SECONDS, SHARE, MOST_SECONDS = 1.0, 0.008, 5.0
+POLL_SECONDS, SHARE, MOST_SECONDS = 1.0, 0.006, 5.0
 # Rates and the verdict are those of the last readings that are at least so far apart.
 INTERVAL_SECONDS = 5.0
 # A loop that was late for so much of each reading since is stuck.
