@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, PUT, WORKING, Link
+from bpexporter.resources.stage.metrics import BLOCKED, DIRECTIONS, GET, IDLE, PUT, WORKING, Link
 
 Readings = Mapping[str, Mapping[str, Any]]
 """By kind and name, as `Snapshot.kinds`."""
@@ -79,7 +79,8 @@ class Crew(NamedTuple):
 
     def uses(self, kind: str, name: str, direction: str | None = None) -> bool:
         """Returns whether it uses a resource, in this direction."""
-        return any(link[:2] == (name, kind) and direction in (None, link[2]) for link in self.waits)
+        directions = DIRECTIONS if direction is None else (direction,)
+        return any((name, kind, one) in self.waits for one in directions)
 
 
 class Flow(NamedTuple):
@@ -93,10 +94,13 @@ class Flow(NamedTuple):
     """The busy share of each loop, 0 to 1."""
     awaits: Mapping[str, Mapping[str, int]]
     """By stage, the looks that found it working, by what it waited for."""
+    crews_at: Mapping[tuple[str, str], list[Crew]]
+    """By kind and name of the resource, the crews that use it."""
 
     def users(self, kind: str, name: str, direction: str | None = None) -> list[Crew]:
         """The crews that use a resource and have a task that is alive."""
-        return [crew for crew in self.crews if crew.tasks and crew.uses(kind, name, direction)]
+        found = self.crews_at.get((kind, name), [])
+        return [crew for crew in found if crew.tasks and crew.uses(kind, name, direction)]
 
     def takers(self, queue: str) -> list[Crew]:
         """Returns the crews that take from a queue."""
@@ -108,7 +112,8 @@ class Flow(NamedTuple):
 
     def former(self, queue: str, direction: str) -> list[str]:
         """Stages that have used a queue and have no task left that does."""
-        return sorted({crew.stage for crew in self.crews if not crew.tasks and crew.uses(QUEUE, queue, direction)})
+        found = self.crews_at.get((QUEUE, queue), [])
+        return sorted({crew.stage for crew in found if not crew.tasks and crew.uses(QUEUE, queue, direction)})
 
 
 def flow(first: Readings, second: Readings, seconds: float) -> Flow:
@@ -136,7 +141,15 @@ def flow(first: Readings, second: Readings, seconds: float) -> Flow:
     looked = {
         name: {str(key[0]): int(count) for key, count in found.items() if count} for name, found in awaits.items()
     }
-    return Flow(seconds, strains, tuple(crews), loops, looked)
+    return Flow(seconds, strains, tuple(crews), loops, looked, _at_resources(crews))
+
+
+def _at_resources(crews: Iterable[Crew]) -> dict[tuple[str, str], list[Crew]]:
+    found: dict[tuple[str, str], list[Crew]] = {}
+    for crew in crews:
+        for resource in {(kind, name): None for name, kind, _ in crew.waits}:
+            found.setdefault(resource, []).append(crew)
+    return found
 
 
 # By kind, the fields of a reading that a strain is made of; empty where the kind has none.
@@ -213,7 +226,10 @@ def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
 
 def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
     seconds = _table(before, after, "crew_seconds")
-    waits = _table(before, after, "crew_wait_seconds")
+    waits: dict[str, dict[Link, float]] = {}
+    for (crew, *link), value in _table(before, after, "crew_wait_seconds").items():
+        name, kind, direction = link
+        waits.setdefault(crew, {})[name, kind, direction] = value
     tasks: Mapping[tuple[str], int] = after.crew_tasks or {}
     busiest: Mapping[tuple[str], float] = after.crew_busiest_ratio or {}
     return [
@@ -222,7 +238,7 @@ def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
             name=name,
             tasks=int(alive),
             seconds={state: seconds.get((name, state), 0.0) for state in (IDLE, BLOCKED, WORKING)},
-            waits={(key[1], key[2], key[3]): value for key, value in waits.items() if key[0] == name},
+            waits=waits.get(name, {}),
             busiest=busiest.get((name,), 0.0),
         )
         for (name,), alive in tasks.items()

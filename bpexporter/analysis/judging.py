@@ -14,7 +14,7 @@ from bpexporter.analysis.findings import Verdict
 from bpexporter.analysis.flow import COLUMNS, LOOP, Readings, busy_share, flow
 from bpexporter.analysis.sizing import filling
 from bpexporter.analysis.strains import BACKLOG, BUSY, PRESSED
-from bpexporter.analysis.verdict import judge
+from bpexporter.analysis.verdict import Judge, judge
 from bpexporter.resources.culprit.metrics import Accused, CulpritReading
 
 # Seconds between two looks, and of the shortest window; one is at most twice as long, or as long as nobody has read.
@@ -70,13 +70,14 @@ class Judging:
 
 def concluded(first: Readings, second: Readings, seconds: float) -> Verdict:
     """The verdict over two readings, with what the process knew of how long that had been so, and what fills up."""
-    verdict = judge(first, second, seconds)
+    happened = flow(first, second, seconds)
+    verdict = Judge(happened).verdict()
     reading = second.get("culprit", {}).get("")
     known = (reading.age_seconds if reading is not None else None) or {}
     findings = tuple(
         one._replace(since_seconds=max(one.since_seconds, known.get(one.accused, 0.0))) for one in verdict.findings
     )
-    return Verdict(findings, (*verdict.notes, *filling(flow(first, second, seconds))))
+    return Verdict(findings, (*verdict.notes, *filling(happened)))
 
 
 def kept(readings: Readings) -> Readings:

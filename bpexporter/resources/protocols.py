@@ -10,8 +10,8 @@ from typing import Any, Protocol, TypeVar
 
 from bpexporter.faults import faults
 
-# After so many members a reading gives way to other threads: they take about half a millisecond.
-GIVE_WAY = 40
+# After so many members a reading gives way to other threads: they take up to a millisecond.
+GIVE_WAY = 100
 
 
 class Registry(Protocol):

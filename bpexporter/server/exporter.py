@@ -17,6 +17,7 @@ from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
 from bpexporter.primitives.threads import own_thread
 from bpexporter.server.answers import Answers
+from bpexporter.server.composing import own_process
 from bpexporter.server.connections import (
     DEFAULT_LIMITS,
     Connection,
@@ -78,7 +79,7 @@ class Exporter:
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        state = keeper or StateKeeper(hub.snapshot, judge=judged)
+        state = keeper or StateKeeper(hub.snapshot, judge=judged, processes=own_process)
         self._page = PageAnswers(self._answers.worker, state, metrics="metrics", seconds=limits.render)
         self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]

@@ -13,7 +13,7 @@ from bpexporter.resources.declaration import Metric, declaring
 
 IDLE, BLOCKED, WORKING = STATES = "idle", "blocked", "working"
 # Operations of a task on a resource; the directions of a link.
-PUT, GET, DRAIN, ACQUIRE = "put", "get", "drain", "acquire"
+PUT, GET, DRAIN, ACQUIRE = DIRECTIONS = "put", "get", "drain", "acquire"
 
 # The place of a task that does not wait: it has the loop.
 RUNNING = "running"

@@ -130,7 +130,8 @@ class Settling:
 
     def _settle_live(self, record: TaskRecord, task: Any, now: float, present: Present) -> bool:
         """Settle what is new of a task that is alive; whether it waits for what is watched."""
-        record.last = max(record.last, now)
+        if now > record.last:
+            record.last = now
         found = present.for_record(record, task)
         if found is None:
             record.settle(now, self.table.links)
@@ -160,14 +161,13 @@ class Settling:
         others, stages = present.unclaimed(), self.table.stages.copy().values()
         told, users = dict(others), dict[Link, list[StageLedger]]()
         for stage in stages:
-            for link in stage.links:
+            for link in stage.links & callers.keys():
                 users.setdefault(link, []).append(stage)
                 told[link] = told.get(link, 0.0) + stage.waits.get(link, 0.0)
         for link, found in users.items():
-            if link in callers:
-                untold = callers[link].seconds - told[link] - self.table.unknown.get(link, 0.0)
-                if untold > NOTHING:
-                    self._share(link, untold, callers[link], found)
+            untold = callers[link].seconds - told[link] - self.table.unknown.get(link, 0.0)
+            if untold > NOTHING:
+                self._share(link, untold, callers[link], found)
         for stage in stages:
             for totals in (stage, *stage.crews.values()):
                 totals.unshown_seconds = 0.0
