@@ -70,7 +70,7 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
         totals, members = registry.parts(entry)
         merged = (
             _alone(members[0], registry)
-            if totals is None and len(members) == 1
+            if totals is None and len(members) == 1 and not members[0].stands_for_many
             else merge_all(kind, _found(registry, totals, members))
         )
         if merged is not None:

@@ -78,6 +78,7 @@ class Group(MemberLedger):
         "connections",  # by id() of their protocols
         "record",  # gives a transport a ledger under the name of the group
     )
+    stands_for_many = True
 
     instrument: Any
 
