@@ -48,7 +48,7 @@ def settled(source: Source, *, sleep: Callable[[float], None] = time.sleep) -> d
 
 
 def addresses(url: str) -> tuple[str, ...]:
-    """Where the state may be for `url`: that of the page, of ``/metrics``, of an application's own, or of nothing else.
+    """Addresses of the state for `url`, which is that of the page, of the metrics or of the state itself.
 
     Raises ``ValueError`` for what is no address.
     """

@@ -13,6 +13,7 @@ from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, origin, plai
 
 # The name given by hand to the code that runs in a context.
 given: ContextVar[str | None] = ContextVar("bpexporter_stage", default=None)
+OURS = __name__.partition(".")[0]
 # Frames of one task that are looked through; a coroutine deeper than this is not looked for.
 MOST_FRAMES = 64
 # The most names that are kept; a program that has more makes its code as it goes.
@@ -96,13 +97,15 @@ def runs_inner(task: Any) -> bool:
 
 
 def awaited_by(task: Any) -> str:
-    """Returns what a task awaits in the end: the innermost function that is not the standard library's or ours.
+    """Returns what a task awaits in the end: the innermost function of a library, else of the standard library.
 
-    Empty where that is its own code.
+    Empty where that is its own code. What bpexporter wraps around it is passed over.
     """
     awaited = ""
     for frame in list(suspended_frames(task.get_coro()))[-MOST_FRAMES:]:
         place = origin(frame.f_code, frame.f_globals)
+        if place.module.partition(".")[0] == OURS:
+            continue
         if place.whose in (OWN, MAIN):
             awaited = ""
         elif place.whose == FOREIGN or not awaited:
