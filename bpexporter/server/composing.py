@@ -167,5 +167,5 @@ def links(stages: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def own_process() -> list[dict[str, Any]]:
     """Returns the row of the process that serves itself."""
-    about = about_process()
+    about = about_process(0.0)
     return [{"name": f"{about['program']} (pid {about['pid']})", "state": "alive", "age_seconds": 0.0}]

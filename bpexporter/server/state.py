@@ -33,7 +33,7 @@ MOST_KEPT = 8
 
 
 class Question(NamedTuple):
-    """What somebody wants to know of the state."""
+    """A question about the state: which part of it somebody asks for."""
 
     since: int | None = None
     """Only the history after this step; ``None`` asks for all of it."""
