@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from bpexporter.resources.stage.metrics import BLOCKED, GET, IDLE, PUT, WORKING, Link
+from bpexporter.resources.stage.metrics import BLOCKED, DIRECTIONS, GET, IDLE, PUT, WORKING, Link
 
 Readings = Mapping[str, Mapping[str, Any]]
 """By kind and name, as `Snapshot.kinds`."""
@@ -40,9 +40,15 @@ class Strain(NamedTuple):
     grown: float
     """By how much the depth has grown."""
     capacity: float | None
-    """Room for these; ``None`` where it is unlimited or not known."""
+    """Room for these; ``None`` where it is unlimited or not known, 0 where each is handed from one to another."""
     oldest: float
     """Age in seconds of the oldest item."""
+    paused_seconds: float
+    """Seconds over the mark, the writers of a stream added up."""
+    worst: float
+    """Utilisation of the worst member, the least of what it was at the beginning and at the end."""
+    hears_of_waits: bool
+    """False for a stream that is written to without `drain()`: it counts as stalled while it is over its mark."""
 
 
 class Crew(NamedTuple):
@@ -79,7 +85,8 @@ class Crew(NamedTuple):
 
     def uses(self, kind: str, name: str, direction: str | None = None) -> bool:
         """Returns whether it uses a resource, in this direction."""
-        return any(link[:2] == (name, kind) and direction in (None, link[2]) for link in self.waits)
+        directions = DIRECTIONS if direction is None else (direction,)
+        return any((name, kind, one) in self.waits for one in directions)
 
 
 class Flow(NamedTuple):
@@ -93,10 +100,13 @@ class Flow(NamedTuple):
     """The busy share of each loop, 0 to 1."""
     awaits: Mapping[str, Mapping[str, int]]
     """By stage, the looks that found it working, by what it waited for."""
+    crews_at: Mapping[tuple[str, str], list[Crew]]
+    """By kind and name of the resource, the crews that use it."""
 
     def users(self, kind: str, name: str, direction: str | None = None) -> list[Crew]:
         """The crews that use a resource and have a task that is alive."""
-        return [crew for crew in self.crews if crew.tasks and crew.uses(kind, name, direction)]
+        found = self.crews_at.get((kind, name), [])
+        return [crew for crew in found if crew.tasks and crew.uses(kind, name, direction)]
 
     def takers(self, queue: str) -> list[Crew]:
         """Returns the crews that take from a queue."""
@@ -108,7 +118,8 @@ class Flow(NamedTuple):
 
     def former(self, queue: str, direction: str) -> list[str]:
         """Stages that have used a queue and have no task left that does."""
-        return sorted({crew.stage for crew in self.crews if not crew.tasks and crew.uses(QUEUE, queue, direction)})
+        found = self.crews_at.get((QUEUE, queue), [])
+        return sorted({crew.stage for crew in found if not crew.tasks and crew.uses(QUEUE, queue, direction)})
 
 
 def flow(first: Readings, second: Readings, seconds: float) -> Flow:
@@ -136,7 +147,15 @@ def flow(first: Readings, second: Readings, seconds: float) -> Flow:
     looked = {
         name: {str(key[0]): int(count) for key, count in found.items() if count} for name, found in awaits.items()
     }
-    return Flow(seconds, strains, tuple(crews), loops, looked)
+    return Flow(seconds, strains, tuple(crews), loops, looked, _at_resources(crews))
+
+
+def _at_resources(crews: Iterable[Crew]) -> dict[tuple[str, str], list[Crew]]:
+    found: dict[tuple[str, str], list[Crew]] = {}
+    for crew in crews:
+        for resource in {(kind, name): None for name, kind, _ in crew.waits}:
+            found.setdefault(resource, []).append(crew)
+    return found
 
 
 # By kind, the fields of a reading that a strain is made of; empty where the kind has none.
@@ -146,6 +165,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "stalled": "stalled_seconds",
         "blocked": "blocked_producers",
         "longest": "longest_block_seconds",
+        "paused": "",
+        "worst": "utilization_ratio",
         "taken": "gets",
         "put": "puts",
         "depth": "depth_items",
@@ -155,8 +176,10 @@ COLUMNS: dict[str, dict[str, str]] = {
     STREAM: {
         "members": "open_writers",
         "stalled": "stalled_seconds",
-        "blocked": "paused_writers",
+        "blocked": "blocked_writers",
         "longest": "longest_block_seconds",
+        "paused": "paused_seconds",
+        "worst": "utilization_ratio",
         "taken": "",
         "put": "written_bytes",
         "depth": "buffered_bytes",
@@ -168,6 +191,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "stalled": "stalled_seconds",
         "blocked": "waiting_tasks",
         "longest": "longest_block_seconds",
+        "paused": "",
+        "worst": "utilization_ratio",
         "taken": "",
         "put": "",
         "depth": "in_use_permits",
@@ -185,7 +210,7 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
     fields = COLUMNS[kind]
     level = {column: _number(after, field) for column, field in fields.items()}
     grown = {column: level[column] - _number(before, field) for column, field in fields.items()}
-    stalled = max(0.0, grown["stalled"])
+    stalled = max(0.0, grown[clock_of(kind, after)])
     capacity = getattr(after, fields["capacity"], None)
     return Strain(
         kind=kind,
@@ -199,9 +224,18 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
         put=int(max(0, grown["put"])),
         depth=float(level["depth"]),
         grown=float(grown["depth"]),
-        capacity=None if not capacity else float(capacity),
+        capacity=None if capacity is None else float(capacity),
         oldest=float(level["oldest"]),
+        paused_seconds=max(0.0, grown["paused"]),
+        worst=float(min(level["worst"], level["worst"] - grown["worst"])),
+        hears_of_waits=clock_of(kind, after) == "stalled",
     )
+
+
+def clock_of(kind: str, reading: Any) -> str:
+    """Returns the column of the seconds in which a resource held somebody up: who uses no `drain()` is not heard of."""
+    heard = kind != STREAM or getattr(reading, COLUMNS[STREAM]["stalled"], None) is not None
+    return "stalled" if heard else "paused"
 
 
 def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
@@ -213,7 +247,10 @@ def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:
 
 def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
     seconds = _table(before, after, "crew_seconds")
-    waits = _table(before, after, "crew_wait_seconds")
+    waits: dict[str, dict[Link, float]] = {}
+    for (crew, *link), value in _table(before, after, "crew_wait_seconds").items():
+        name, kind, direction = link
+        waits.setdefault(crew, {})[name, kind, direction] = value
     tasks: Mapping[tuple[str], int] = after.crew_tasks or {}
     busiest: Mapping[tuple[str], float] = after.crew_busiest_ratio or {}
     return [
@@ -222,7 +259,7 @@ def _crews(stage: str, before: Any, after: Any) -> list[Crew]:
             name=name,
             tasks=int(alive),
             seconds={state: seconds.get((name, state), 0.0) for state in (IDLE, BLOCKED, WORKING)},
-            waits={(key[1], key[2], key[3]): value for key, value in waits.items() if key[0] == name},
+            waits=waits.get(name, {}),
             busiest=busiest.get((name,), 0.0),
         )
         for (name,), alive in tasks.items()

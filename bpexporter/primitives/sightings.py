@@ -68,17 +68,27 @@ class Sightings:
         `since` is what is known otherwise of the first in; nothing has been there since before `empty_at`.
         """
         self.seen = tuple([sighting for sighting in self.seen if sighting.since >= empty_at])
-        before, self.looked = self.looked, view._replace(container=())
+        before, self.looked = self.looked, View((), view.depth, view.puts, view.unaccounted)
         shift = view.unaccounted - before.unaccounted
-        kept = [] if shift and view.depth <= view.puts - before.puts else self._kept(view, shift)
-        if not shift and any(self._is_replaced(sighting, view) for sighting in self.seen):
-            self.trusted_from = now
+        if not shift:
+            kept = [sighting for sighting in self.seen if self._is_at(sighting.number, view, sighting)]
+            if len(kept) < len(self.seen) and any(self._is_replaced(sighting, view) for sighting in self.seen):
+                self.trusted_from = now
+        else:
+            kept = [] if view.depth <= view.puts - before.puts else self._kept(view, shift)
         if self.looked != before or not kept:
             kept += self._new(view, now, max(since, self.trusted_from))
         oldest = {one.number: one for one in sorted(kept, key=SINCE, reverse=True)}  # of each place the oldest stays
         kept = sorted(oldest.values(), key=SINCE)
         self.seen = tuple(kept if len(kept) <= MOST_SEEN else kept[::2])
         return min((sighting.since for sighting in self.seen), default=now)
+
+    def oldest_still(self, view: View, *, empty_at: float) -> float | None:
+        """The same where nothing has come or gone since the last look, and all lies where it lay; else ``None``."""
+        seen, _container = self.seen, view.container
+        if not seen or self.looked[1:] != view[1:] or seen[0].since < empty_at:
+            return None
+        return seen[0].since if all(self._is_at(one.number, view, one) for one in seen) else None
 
     def renumbered(self, puts: int, depth: Any, elapsed: float) -> Sightings:
         """The same for who counts from zero with the present `depth` items, by a clock that is `elapsed` ahead."""
@@ -105,7 +115,7 @@ class Sightings:
         return in_place and not is_at(view.container, index, sighting)
 
     def _is_at(self, number: int, view: View, sighting: Sighting) -> bool:
-        index = self._index(number, view)
+        index = number - 1 if self.stacked else view.depth - 1 - (view.puts - number)  # `_index`, without the call
         return 0 <= index < view.depth and is_at(view.container, index, sighting)
 
     def _new(self, view: View, now: float, since: float) -> list[Sighting]:

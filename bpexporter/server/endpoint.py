@@ -18,6 +18,7 @@ from bpexporter.export.json import judged
 from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.server.answers import Answers
+from bpexporter.server.composing import own_process
 from bpexporter.server.connections import DEFAULT_LIMITS, Limits
 from bpexporter.server.door import OPEN, read_web_config
 from bpexporter.server.exporter import Exporter, forks
@@ -109,7 +110,7 @@ def mount(
     answers = Answers(hub, found, seconds=DEFAULT_LIMITS.render)
     page = PageAnswers(
         answers.worker,
-        StateKeeper(hub.snapshot, judge=judged),
+        StateKeeper(hub.snapshot, judge=judged, processes=own_process),
         metrics=f"../{path.rpartition('/')[2]}",
         seconds=DEFAULT_LIMITS.render,
     )

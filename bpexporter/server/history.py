@@ -24,10 +24,13 @@ UNKNOWN = Point(None, None)
 
 
 class History:
-    """Points of all resources, in steps; a resource that is gone for as long as the history is forgotten."""
+    """Points of all resources, in steps; a resource that is gone for as long as the history is forgotten.
 
-    def __init__(self) -> None:
-        self.sequence = 0
+    Steps are numbered from `first` on.
+    """
+
+    def __init__(self, first: int = 0) -> None:
+        self.sequence = first
         self._steps: deque[Mapping[Resource, Point]] = deque(maxlen=POINTS)
 
     def add(self, points: Mapping[Resource, Point]) -> None:

@@ -28,7 +28,8 @@ def test_pristine_class_is_untouched():
     """The bare variant runs the standard library's methods while others are replaced."""
     found = variants.variants("Queue", maxsize=1, fill=0, work=ROWS[0].work)
     assert found["bare"].subject.put_nowait.__func__.__globals__["__name__"] == "asyncio._pristine_queues"
-    assert found["watched"].subject.put_nowait.__func__.__globals__["__name__"].startswith("bpexporter")
+    assert "_bpexporter_ledger" in found["watched"].subject.put_nowait.__func__.__code__.co_names
+    assert "_bpexporter_ledger" not in found["bare"].subject.put_nowait.__func__.__code__.co_names
 
 
 def test_variants_share_no_code():

@@ -59,13 +59,14 @@ def test_a_step_that_hangs_is_ended(script, monkeypatch, capsys):
 
 
 def test_pips_folders_are_shared(script, monkeypatch, tmp_path):
-    """Inside, pip finds what its settings name: files and folders, and what lies beside an index made of files."""
-    for name in ("wheels", "pypi/simple", "pypi/files"):
+    """Inside, pip finds what its settings name: files and folders, and what lies beside a folder with an address."""
+    for name in ("a-folder", "addressed/folder", "addressed/beside"):
         (tmp_path / name).mkdir(parents=True)
-    settings = {"find-links": f"{tmp_path}/wheels /nowhere", "extra-index-url": f"file://{tmp_path}/pypi/simple"}
+    settings = {"by-path": f"{tmp_path}/a-folder /nowhere", "by-address": f"file://{tmp_path}/addressed/folder"}
     monkeypatch.setattr(script, "pip_settings", lambda: settings)
-    assert script.pip_paths() == [tmp_path / "pypi", tmp_path / "wheels"]
-    assert script.environment()["PIP_FIND_LINKS"]
+    assert script.pip_paths() == [tmp_path / "a-folder", tmp_path / "addressed"]
+    told = script.environment()
+    assert (told["PIP_BY_PATH"], told["PIP_BY_ADDRESS"]) == tuple(settings.values())
 
 
 def test_what_is_mounted_has_a_place(script, monkeypatch, tmp_path):

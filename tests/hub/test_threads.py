@@ -105,21 +105,24 @@ def test_names_from_several_threads_are_bounded_exactly():
 @pytest.mark.usefixtures("often")
 def test_hubs_may_be_made_while_others_are_looked_for():
     """unwatch() looks into every hub, also while another thread makes and drops some."""
-    hub, stop, seen = Hub(), threading.Event(), []
+    hub, looked, made = Hub(), threading.Event(), threading.Event()
 
     def work(number):
         if number:
-            while not stop.is_set():
-                seen.append(len([Hub() for _ in range(20)]))
+            looked.wait(30)
+            for _ in range(2_000):
+                assert len({Hub() for _ in range(20)}) == 20
+            made.set()
             return
         try:
-            for _ in range(20_000):
+            while not made.is_set():
                 assert registry_of(hub) in all_registries()
+                looked.set()
         finally:
-            stop.set()
+            looked.set()
 
     assert in_threads(work, 2) == []
-    assert seen
+    assert made.is_set()
 
 
 def test_a_hub_is_read_while_its_lock_holder_collects_garbage():

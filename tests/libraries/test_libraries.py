@@ -58,13 +58,6 @@ LIBRARIES = (
     ),
     Library(name="aiostream", version="0.8.1", needs=("pytest-asyncio", "pytest-cov"), tests="tests"),
     Library(
-        name="aiolimiter",
-        version="1.3.0",
-        needs=("pytest-asyncio", "pytest-cov", "toml"),
-        tests="tests",
-        options=("-o", "asyncio_mode=auto"),
-    ),
-    Library(
         name="anyio",
         version="4.16.0",
         needs=("pytest-mock", "hypothesis", "trustme", "psutil", "exceptiongroup", "blockbuster", "truststore"),

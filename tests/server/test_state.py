@@ -9,7 +9,7 @@ import pytest
 from fake_clock import Clock
 
 import bpexporter
-from bpexporter.server.state import INTERVAL_SECONDS, POLL_SECONDS, StateKeeper
+from bpexporter.server.state import INTERVAL_SECONDS, POLL_SECONDS, Question, StateKeeper
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "state.schema.json").read_text())
 
@@ -35,14 +35,14 @@ def keeper(hub, clock):
         asked.append(seconds)
         return {"state": "healthy", "seconds": seconds, "findings": []}
 
-    keeper = StateKeeper(hub.snapshot, judge=judge, clock=clock)
+    keeper = StateKeeper(hub.snapshot, judge=judge, clock=clock, cpu=lambda: 0.0)
     keeper.asked = asked
     return keeper
 
 
-def state_of(keeper, since=None):
+def state_of(keeper, since=None, readings=None):
     """The state, held against its schema."""
-    state = json.loads(keeper.state(since))
+    state = json.loads(keeper.state(Question(since, readings)))
     jsonschema.validate(state, SCHEMA)
     return state
 

@@ -14,6 +14,7 @@ from bpexporter.export.text import render
 from bpexporter.resources.queue.metrics import QueueReading
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = str(ROOT / "bpexporter")
 COUNTERS = [metric for metric in METRICS if metric.subject == "queue" and metric.kind == "counter"]
 HISTOGRAMS = [metric for metric in METRICS if metric.subject == "queue" and metric.kind == "histogram"]
 PATIENCE = 60  # seconds, after which a deadlock is said to be one
@@ -21,7 +22,7 @@ PATIENCE = 60  # seconds, after which a deadlock is said to be one
 
 def is_ours(frame: Any) -> bool:
     """Whether a frame is of the package."""
-    return frame.f_code.co_filename.startswith(str(ROOT / "bpexporter"))
+    return frame.f_code.co_filename.startswith(PACKAGE)
 
 
 def totals(reading: QueueReading) -> dict[str, float]:

@@ -17,9 +17,18 @@ from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.inlining import inlined
 from bpexporter.resources.listening import task_token, waiting_token
 from bpexporter.resources.patching import guarded, unwatched
-from bpexporter.resources.queue.ledger import QueueLedger, present
+from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.originals import HAS_SHUTDOWN, ORIGINALS, QueueShutDown
-from bpexporter.resources.queue.recording import bound, end, exactly_got, exactly_put, record_get, record_put, refuse
+from bpexporter.resources.queue.recording import (
+    bound,
+    end,
+    exactly_got,
+    exactly_put,
+    moved,
+    record_get,
+    record_put,
+    refuse,
+)
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
@@ -180,8 +189,8 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
 
 def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
     """Returns whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
-    going = present(ledger)
-    return going is not None and token in going.stall(stall.side).waiting
+    going, _, _ = moved(ledger, stall, token)
+    return going is not None
 
 
 def put_after_wait(self: Any, item: Any, ledger: QueueLedger, token: int) -> None:

@@ -145,17 +145,15 @@ class QueueSum:
         for total, stall in ((self.producers, ledger.producers), (self.idle, ledger.idle)):
             if stall.begun or stall.waiting:
                 total.add(stall, now)
-        if not self.residence.add_settled(ledger.residence):
+        if ledger.residence is not None and not self.residence.add_settled(ledger.residence):
             self.residence.add_reading(residence_of(ledger))
         if ledger.refused_full or ledger.refused_cancelled or ledger.refused_shutdown:
             refused = ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown
             self.refused = list(map(add, self.refused, refused))
 
     def _add_levels(self, ledger: QueueLedger, levels: Levels, now: float) -> None:
-        depth, maxsize, capacity, unfinished, _container = levels
-        band = ledger.band
-        if maxsize is not ledger.capacity or not band.floor <= depth < band.ceiling or ledger.observed is not None:
-            ledger.observe(depth, capacity, now)
+        depth, _maxsize, capacity, unfinished, _container = levels
+        ledger.look(levels, now)
         self.members += 1
         if unfinished is not None:
             self.unfinished = (self.unfinished or 0) + unfinished

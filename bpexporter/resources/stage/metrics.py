@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric, declaring
 
 IDLE, BLOCKED, WORKING = STATES = "idle", "blocked", "working"
 # Operations of a task on a resource; the directions of a link.
-PUT, GET, DRAIN, ACQUIRE = "put", "get", "drain", "acquire"
+PUT, GET, DRAIN, ACQUIRE = DIRECTIONS = "put", "get", "drain", "acquire"
 
 # The place of a task that does not wait: it has the loop.
 RUNNING = "running"
@@ -22,6 +23,7 @@ Link = tuple[str, str, str]
 """Name and kind of a resource, and the direction."""
 
 
+@public
 class StageReading(NamedTuple):
     """One stage at one moment."""
 

@@ -48,14 +48,15 @@ class StageTable:
         self.brief: dict[Link, float] = {}  # seconds of waits too brief to be told one by one
         self.folded = 0
         self.walked = float("-inf")
+        self.ran: set[int] = set()  # the identities of the tasks that the last look found in a step
 
     # On the threads of the loops ----------------------------------------------------------------
 
     def operated(self, ledger: Any, side: str, now: float) -> None:
         """Somebody uses a resource: told now and then, on whatever thread that is."""
-        record = self._at_work(now)
+        link = self._link(ledger, side)
+        record = self._at_work(now) if link[2] else None
         if record is not None:
-            link = self._link(ledger, side)
             record.used(link, now)
             record.stage.seen(link)
 
@@ -83,7 +84,8 @@ class StageTable:
     def _link(self, ledger: Any, side: str) -> Link:
         key = ledger.entry, side
         if key not in self.links:
-            self.links[key] = ledger.entry.name, ledger.instrument.kind, side
+            instrument = ledger.instrument
+            self.links[key] = ledger.entry.name, instrument.kind, instrument.directions.get(side, side)
         return self.links[key]
 
     def _at_work(self, since: float) -> TaskRecord | None:

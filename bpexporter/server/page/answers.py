@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -12,12 +11,14 @@ from aiohttp import web
 from bpexporter.server.answers import joined, refuse, send
 from bpexporter.server.connections import HEADERS
 from bpexporter.server.history import STEP_SECONDS
-from bpexporter.server.negotiating import accepts_gzip
+from bpexporter.server.negotiating import accepts_gzip, has_already
 from bpexporter.server.page import assets
 from bpexporter.server.rendering import NotRendered, Worker
-from bpexporter.server.state import StateKeeper
+from bpexporter.server.state import Question, StateKeeper
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# So many readings may be chosen by name.
+MOST_READINGS = 64
 # Headers that every answer of the page carries besides.
 GUARDED = {"Content-Security-Policy": assets.POLICY, "Referrer-Policy": "no-referrer"}
 
@@ -56,24 +57,20 @@ class PageAnswers:
         return await _sent(request, assets.File(assets.catalogue(), "application/json"))
 
     async def state(self, request: web.Request) -> web.StreamResponse:
-        """The state; with ``?since=N`` only the history after the step N."""
-        since = _step(request.query.get("since", ""))
+        """The state; with ``?since=N`` only the history after the step N, with ``?readings=`` only these readings."""
+        asked = _question(request)
         zipped = accepts_gzip(joined(request, "Accept-Encoding"))
         try:
-            tag = (await self._ask(("tag",), lambda: self._keeper.tag().encode())).decode()
+            tag = (await self._ask(("tag", asked.readings), lambda: self._keeper.tag(asked).encode())).decode()
             headers = {"Content-Type": "application/json", "ETag": tag, "Vary": "Accept-Encoding"}
-            if request.headers.get("If-None-Match") == tag:
+            if has_already(joined(request, "If-None-Match"), tag):
                 return web.Response(status=304, headers=HEADERS | headers)
-            body = await self._ask(("state", tag, since, zipped), partial(self._state, since, zipped=zipped))
+            body = await self._ask(("state", tag, asked, zipped), partial(self._keeper.state, asked, compressed=zipped))
         except NotRendered as error:
             return refuse(request, error.status, str(error))
         except TimeoutError:
             return refuse(request, 503, f"no state within {self._seconds} s")
         return await send(request, body, headers | ({"Content-Encoding": "gzip"} if zipped else {}))
-
-    def _state(self, since: int | None, *, zipped: bool) -> bytes:
-        body = self._keeper.state(since)
-        return gzip.compress(body, 1, mtime=0) if zipped else body
 
     async def _ask(self, key: tuple[object, ...], work: Callable[[], bytes]) -> bytes:
         async with asyncio.timeout(self._seconds):
@@ -91,6 +88,12 @@ class PageAnswers:
     def _kept(self) -> bytes:
         self._keeper.keep()
         return b""
+
+
+def _question(request: web.Request) -> Question:
+    readings = request.query.getall("readings", None)
+    chosen = None if readings is None else frozenset(filter(None, readings[:MOST_READINGS]))
+    return Question(_step(request.query.get("since", "")), chosen)
 
 
 def _step(text: str) -> int | None:
