@@ -71,7 +71,7 @@ class StageTable:
                 self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
                 return
         # Who runs several gets at a time waits once: since the last of them began, or the last one ended.
-        since = record.until if record.until > began else began
+        since = max(began, record.until)
         record.until = ended
         seconds, waits, key = ended - since, record.waits, (ledger.entry, side)
         if key in waits:
