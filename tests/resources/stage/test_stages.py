@@ -12,6 +12,7 @@ from fake_clock import Clock
 import bpexporter
 from bpexporter import Hub, watch
 from bpexporter.hub.hub import registry_of
+from bpexporter.resources.stage.naming import awaited_by
 from bpexporter.resources.stage.table import MOST_ENDED
 
 
@@ -428,3 +429,31 @@ async def test_an_eager_task_that_never_waits(hub, clock):
         assert queue.qsize() == 3
     finally:
         loop.set_task_factory(former)
+
+
+def test_who_holds_a_loop_is_a_stage_though_it_uses_nothing(clock, monkeypatch):
+    """A task that uses nothing that is watched, and is found in a long step twice in a row, is named."""
+    hub, loop = Hub(clock=clock), asyncio.new_event_loop()
+    watch(loop, "main", hub=hub)
+    task = loop.create_task(hold())
+    monkeypatch.setattr(asyncio, "current_task", lambda loop=None: task)
+    looks = []
+    for _ in range(3):
+        clock.now += 1
+        looks.append({name.rpartition(":")[2]: dict(stage.awaits) for name, stage in hub.snapshot().stages.items()})
+    assert looks == [{}, {"hold": {("running",): 1}}, {"hold": {("running",): 2}}]
+    task.cancel()
+    loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    loop.close()
+
+
+async def hold():
+    """Would hold its loop."""
+
+
+async def test_what_is_awaited_is_not_what_we_wrap_around_it():
+    """Of a coroutine that is decorated with `stage()` it is what that awaits."""
+    task = asyncio.create_task(bpexporter.stage("naps")(asyncio.sleep)(60))
+    await asyncio.sleep(0)
+    assert awaited_by(task) == "asyncio.tasks:sleep"
+    task.cancel()
