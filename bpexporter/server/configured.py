@@ -17,7 +17,7 @@ def check_keys(said: Any, keys: Collection[str], where: str) -> None:
 
 
 def one_of(table: Mapping[str, Any], said: Mapping[str, Any], key: str, default: str) -> Any:
-    """What the word under `key` stands for. Raises ``ValueError`` for another word."""
+    """Returns that for which the word under `key` stands. Raises ``ValueError`` for another word."""
     word = said.get(key) or default
     if word not in table:
         raise ValueError(f"{key} must be one of {', '.join(table)}, not {word!r}")
