@@ -15,6 +15,7 @@ from typing import Any
 from bpexporter.faults import faults
 from bpexporter.hub import beginnings
 from bpexporter.hub.hub import Hub, checked_hub
+from bpexporter.primitives.public import public
 from bpexporter.primitives.threads import own_thread
 from bpexporter.publishing.format import doubles_of, names_of
 from bpexporter.publishing.own_file import Lost, OwnFile, made_folder
@@ -34,6 +35,7 @@ def paced(cost: float) -> float:
     return min(LONGEST, max(USUAL, cost / SHARE))
 
 
+@public
 class Publisher:
     """The publisher of this process's readings, from the first object that is watched on."""
 

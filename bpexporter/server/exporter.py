@@ -16,6 +16,7 @@ from aiohttp import web
 
 from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
+from bpexporter.primitives.public import public
 from bpexporter.primitives.threads import own_thread
 from bpexporter.server.answers import Answers
 from bpexporter.server.composing import own_process
@@ -55,6 +56,7 @@ def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         logger.warning("%s: %s", context.get("message"), type(error).__name__)
 
 
+@public
 class Exporter:
     """A running endpoint, as `start` makes it. A context manager that stops at the end of the block."""
 
