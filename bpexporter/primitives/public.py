@@ -1,13 +1,13 @@
-"""Where users find a public class: in the package itself, whichever room it stands in."""
+"""Classes that users know by the name ``bpexporter.X``, wherever they are defined."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-Kind = TypeVar("Kind", bound=type)
+C = TypeVar("C", bound=type)
 
 
-def public(kind: Kind) -> Kind:
-    """Returns the class, which says that it is the package's own: so it is shown, and pickled."""
-    kind.__module__ = "bpexporter"
+def public(kind: C) -> C:
+    """`kind`, which says that it is bpexporter's own: so it shows in messages, documentation and pickles."""
+    kind.__module__ = __name__.partition(".")[0]
     return kind

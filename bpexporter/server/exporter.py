@@ -7,7 +7,6 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self
@@ -75,16 +74,15 @@ class Exporter:
         limits: Limits = DEFAULT_LIMITS,
         sock: socket.socket | None = None,
         door: Door = OPEN,
-        processes: Callable[[], list[dict[str, Any]]] = own_process,
-        unseen: Callable[[], list[dict[str, str]]] = list,
+        keeper: StateKeeper | None = None,
     ) -> None:
         self.host = host
         self._door = door
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        keeper = StateKeeper(hub.snapshot, judge=judged, processes=processes, unseen=unseen)
-        self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
+        state = keeper or StateKeeper(hub.snapshot, judge=judged, processes=own_process)
+        self._page = PageAnswers(self._answers.worker, state, metrics="metrics", seconds=limits.render)
         self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()
