@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bpexporter.analysis.findings import Finding, Verdict
+from bpexporter.analysis.findings import Finding, Verdict, plural
 from bpexporter.analysis.flow import COLUMNS, LOOP
 from bpexporter.analysis.judging import concluded
 from bpexporter.commands.words import CouldNotTellError
@@ -78,7 +78,8 @@ def address(url: str) -> str:
     parts = urllib.parse.urlsplit(url if "://" in url else f"http://{url}")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise CouldNotTellError(f"{url!r} is no address of an exporter")
-    return urllib.parse.urlunsplit(parts._replace(path=parts.path if parts.path not in ("", "/") else "/metrics"))
+    path = parts.path.removesuffix("/api/state").rstrip("/")
+    return urllib.parse.urlunsplit(parts._replace(path=path or "/metrics"))
 
 
 def fetched(url: str) -> Readings:
@@ -101,7 +102,7 @@ def fetched(url: str) -> Readings:
 
 def told(verdict: Verdict, seconds: float, second: Readings, where: str) -> Iterator[str]:
     """The diagnosis for people, good to paste into a ticket."""
-    watched = ", ".join(f"{len(second.get(kind, {}))} {kind}s" for kind in (*COLUMNS, "loop", "stage"))
+    watched = ", ".join(plural(len(second.get(kind, {})), kind) for kind in (*COLUMNS, "loop", "stage"))
     yield f"{verdict.state}: {where}, over {seconds:.1f} s ({watched})"
     if not verdict.findings:
         yield "nobody was held up, and no loop was short of time"

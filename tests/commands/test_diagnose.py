@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import bpexporter
+from bpexporter.commands.diagnose import address
 from bpexporter.commands.main import main
 from bpexporter.publishing.folder import Folder
 
@@ -177,3 +178,13 @@ def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     assert "stage shop:slow_store cannot keep up" in told
     assert "was killed" in told
     assert "queue 'log' held" in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:9877", "http://127.0.0.1:9877/", "http://127.0.0.1:9877/metrics/", "http://127.0.0.1:9877/api/state",
+     "http://127.0.0.1:9877/metrics/api/state"],
+)  # fmt: skip
+def test_any_address_of_an_exporter_will_do(url):
+    """That of the page, of the metrics, of the state, with and without a scheme."""
+    assert address(url) == "http://127.0.0.1:9877/metrics"

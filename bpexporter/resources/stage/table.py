@@ -48,6 +48,7 @@ class StageTable:
         self.brief: dict[Link, float] = {}  # seconds of waits too brief to be told one by one
         self.folded = 0
         self.walked = float("-inf")
+        self.ran: set[int] = set()  # the identities of the tasks that the last look found in a step
 
     # On the threads of the loops ----------------------------------------------------------------
 

@@ -1,0 +1,36 @@
+"""What the state says of a folder in which processes publish, besides readings."""
+
+from processes import Process
+
+from bpexporter import Hub
+from bpexporter.publishing.folder import Folder
+from bpexporter.publishing.publisher import Publisher
+from bpexporter.server.folder_state import processes_of, unseen_in
+
+
+def test_a_process_that_watches_nothing_is_not_taken_for_a_stuck_one(tmp_path):
+    """It publishes once and no more, as the parent of a server's workers does: its age is not known."""
+    watching, parent = Process(tmp_path).work(1), Publisher(tmp_path, Hub())
+    parent.publish()
+    folder = Folder(tmp_path)
+    ages = [one["age_seconds"] for one in processes_of(folder)]
+    assert [age is None for age in ages] == [False, True]
+    folder.close(), watching.kill(), parent._file.close()
+
+
+def test_the_killed_are_told_with_what_was_fullest_in_them(tmp_path):
+    """Its name leads to the evidence: the queue that held most when it was killed."""
+    Process(tmp_path, name="jobs").work(7).kill()
+    folder = Folder(tmp_path)
+    folder.poll()
+    (killed,) = processes_of(folder)
+    assert killed["state"] == "killed"
+    assert killed["name"].endswith("; queue jobs: 7 items")
+    folder.close()
+
+
+def test_a_folder_of_nothing_says_so(tmp_path):
+    """Where nobody publishes anything it is said what was looked for."""
+    folder = Folder(tmp_path)
+    assert [one["what"] for one in unseen_in(folder)] == ["nothing is watched"]
+    folder.close()
