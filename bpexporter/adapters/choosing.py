@@ -14,7 +14,8 @@ from bpexporter.faults import faults
 from bpexporter.resources import kinds
 
 _instruments: dict[tuple[str, str], Any] = {}
-_said: set[str] = set()
+untried: dict[str, str] = {}
+"""By library: why what it holds is not watched."""
 
 
 @cache
@@ -38,12 +39,11 @@ def is_tried(adapter: Adapter) -> bool:
     first, last = map(numbers, adapter.tried)
     if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
         return True
-    if adapter.library not in _said:
-        _said.add(adapter.library)
-        faults.warn(
-            "bpexporter: %s %s was never tried (%s to %s were): what it holds is not watched",
-            adapter.library, version or "of no known version", *adapter.tried,
-        )  # fmt: skip
+    if adapter.library not in untried:
+        first_tried, last_tried = adapter.tried
+        why = f"{version or 'of no known version'} was never tried ({first_tried} to {last_tried} were)"
+        untried[adapter.library] = why
+        faults.warn("bpexporter: %s %s: what it holds is not watched", adapter.library, why)
     return False
 
 

@@ -50,7 +50,7 @@ def test_an_adapter_is_loaded_with_its_library():
 def test_an_unknown_version_is_left_alone(version, tried, monkeypatch, caplog):
     """What is older than the first version that was tried, or newer than the last, is not touched, and told once."""
     monkeypatch.setattr(choosing, "version_of", lambda name: version)
-    monkeypatch.setattr(choosing, "_said", set())
+    monkeypatch.setattr(choosing, "untried", {})
     adapter = dataclasses.replace(ADAPTER, tried=("4.4.0", "4.16"))
     with caplog.at_level(logging.WARNING, "bpexporter"):
         assert [choosing.is_tried(adapter), choosing.is_tried(adapter)] == [tried, tried]
