@@ -9,7 +9,7 @@ from typing import Any
 
 from bpexporter.adapters.installed import version_of
 from bpexporter.adapters.known import modules, modules_of, targets
-from bpexporter.adapters.shape import Adapter, Sort
+from bpexporter.adapters.shape import Adapter, Sort, itself
 from bpexporter.faults import faults
 from bpexporter.resources import kinds
 
@@ -76,7 +76,18 @@ def inner_workings(package: str) -> dict[str, str]:
 def sorts_of(module: str) -> tuple[Sort, ...]:
     """The sorts whose classes `module` defines."""
     adapter = adapter_for(module)
-    return () if adapter is None else tuple(sort for sort in adapter.sorts if sort.module == module)
+    return () if adapter is None else tuple(one for one in adapter.sorts if one.module == module and can_be_kept(one))
+
+
+def can_be_kept(sort: Sort) -> bool:
+    """Returns whether an object of this sort can be referred to weakly; else it is said, once."""
+    kind = next(iter(sort.classes()), None)
+    if sort.behind is not itself or kind is None or kind.__weakrefoffset__:
+        return True
+    if f"{sort.module}.{sort.name}" not in _said:
+        _said.add(f"{sort.module}.{sort.name}")
+        faults.warn("bpexporter: %s cannot be referred to weakly on this Python: it is not watched", sort.name)
+    return False
 
 
 def instrument_of(sort: Sort) -> Any:

@@ -176,7 +176,7 @@ COLUMNS: dict[str, dict[str, str]] = {
     STREAM: {
         "members": "open_writers",
         "stalled": "stalled_seconds",
-        "blocked": "paused_writers",
+        "blocked": "blocked_writers",
         "longest": "longest_block_seconds",
         "paused": "paused_seconds",
         "worst": "utilization_ratio",

@@ -25,6 +25,10 @@ HEALTHY = Verdict(())
 KEPT: dict[str, attrgetter[Any]] = {
     kind: attrgetter(*(field for field in fields.values() if field)) for kind, fields in COLUMNS.items()
 }
+PLACES: dict[str, dict[str, int]] = {
+    kind: {field: place for place, field in enumerate(filter(None, fields.values()))}
+    for kind, fields in COLUMNS.items()
+}
 
 
 class Mark(NamedTuple):
@@ -98,10 +102,10 @@ class Kept:
         self._kind, self._values = kind, values
 
     def __getattr__(self, field: str) -> Any:
-        fields = [one for one in COLUMNS[self._kind].values() if one]
-        if field not in fields:
+        place = PLACES[self._kind].get(field)
+        if place is None:
             raise AttributeError(field)
-        return self._values[fields.index(field)]
+        return self._values[place]
 
 
 def is_troubled(first: Readings, second: Readings, seconds: float) -> bool:

@@ -169,8 +169,10 @@ class Publisher:
 def about_process(began: float) -> dict[str, Any]:
     """Returns the process's account of itself, as it is now: its program without arguments, which may hold secrets."""
     words = getattr(sys, "orig_argv", None) or sys.argv
-    program = next((word for word in sys.argv[:1] if word), words[0] if words else "")
-    return {"pid": os.getpid(), "program": Path(program).name[:100], "began": began, "unseen": unseen()}
+    program = Path(next((word for word in sys.argv[:1] if word), words[0] if words else ""))
+    if program.name == "__main__.py":  # a package that is run by its name
+        program = program.parent
+    return {"pid": os.getpid(), "program": program.name[:100], "began": began, "unseen": unseen()}
 
 
 # The publisher of the process -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.stall_clock import StallClock
@@ -31,8 +31,6 @@ class MemberLedger:
         "listener",  # is told of long waits, and now and then of an operation; mostly None
     )
 
-    stands_for_many: ClassVar[bool] = False
-    """True where one member of a name is several objects, which are read together alone."""
     owner: weakref.ref[Any] | None
     entry: Entry
     instrument: Instrument[Any, Any]

@@ -1,4 +1,4 @@
-"""The account that the state gives of resources, stages and links: from two readings and the seconds between them."""
+"""The content of the state: resources, stages and links, from two readings and the seconds between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bpexporter.server.history import Point
 
 
 class Figures(NamedTuple):
-    """The fields of a kind's reading with its members, its callers that are held up, and what comes in and goes out.
+    """The fields of a reading with its members, the callers that are held up, what comes in and what goes out.
 
     What goes out of a kind without such a field is what came in less what is `held`.
     """

@@ -58,6 +58,20 @@ def test_an_unknown_version_is_left_alone(version, tried, monkeypatch, caplog):
     assert all("anyio" in record.getMessage() and "4.4.0 to 4.16" in record.getMessage() for record in caplog.records)
 
 
+def test_what_cannot_be_referred_to_weakly_is_left_alone(monkeypatch, caplog):
+    """A class that has no room for weak references, as some have from Python 3.13 on, is not touched, and told once."""
+    rigid = type("Semaphore", (), {"__slots__": ()})
+    monkeypatch.setattr(choosing, "_said", set())
+    sort = next(one for one in ADAPTER.sorts if one.name == "Semaphore")
+    assert choosing.can_be_kept(sort)
+    monkeypatch.setattr(sys.modules[sort.module], "Semaphore", rigid)
+    with caplog.at_level(logging.WARNING, "bpexporter"):
+        assert not any(one.name == "Semaphore" for one in [*choosing.sorts_of(sort.module)] * 2)
+        assert choosing.fitting(rigid) is None
+    told = [record.getMessage() for record in caplog.records]
+    assert told.count("bpexporter: Semaphore cannot be referred to weakly on this Python: it is not watched") == 1
+
+
 @pytest.mark.parametrize("name", ADAPTERS)
 def test_what_is_installed_here_was_tried(name):
     """The versions with which these tests run are among those that each adapter says were tried."""

@@ -1,6 +1,7 @@
 """`bpexporter diagnose`: in words and as JSON, of an address, of a folder, and its exit codes."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 import bpexporter
 from bpexporter.commands.diagnose import address
 from bpexporter.commands.main import main
+from bpexporter.publishing.folder import Folder
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -147,6 +149,13 @@ def test_wrong_use(words, capsys):
     assert ended.value.code == 2
 
 
+def stored(folder):
+    """How many items have been taken from the queue of orders, as a process has published in `folder`."""
+    with contextlib.closing(Folder(folder)) as published:
+        found = published.snapshot().queues.get("orders")
+    return found.gets if found is not None else 0
+
+
 def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     """A process that publishes is judged; when it is killed, what it had found and what was growing is still told."""
     script, folder = tmp_path / "shop.py", tmp_path / "published"
@@ -156,10 +165,11 @@ def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         try:
             assert process.stdout.readline() == "ready\n"
-            time.sleep(3)  # it publishes once a second
-            assert main(["diagnose", "--dir", str(folder), "--seconds", "4", "--json"]) == 1
+            until = time.monotonic() + 30
+            while not stored(folder) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert main(["diagnose", "--dir", str(folder), "--seconds", "2", "--json"]) == 1
             living = json.loads(capsys.readouterr().out)
-            time.sleep(5)
         finally:
             process.send_signal(signal.SIGKILL)
     assert ("stage", "shop:slow_store") in [(one["cause"], one["name"]) for one in living["findings"]]
