@@ -21,6 +21,6 @@ NOT_ASYNCIO = "it waits by itself, and not with asyncio"
 def unseen() -> list[dict[str, str]]:
     """Returns what is not seen of this process, and why."""
     choosing: Any = sys.modules.get("bpexporter.adapters.choosing")
-    untried: dict[str, str] = choosing.untried if choosing is not None else {}
+    left_alone: dict[str, str] = choosing.left_alone if choosing is not None else {}
     elsewhere = [{"what": text, "why": NOT_ASYNCIO} for module, text in ELSEWHERE.items() if module in sys.modules]
-    return elsewhere + [{"what": f"what {library} holds", "why": why} for library, why in untried.copy().items()]
+    return elsewhere + [{"what": f"what {what} holds", "why": why} for what, why in left_alone.copy().items()]

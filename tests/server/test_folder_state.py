@@ -43,7 +43,7 @@ def test_a_folder_of_nothing_says_so(tmp_path):
 def test_what_a_process_does_not_see_is_told(tmp_path, monkeypatch):
     """Libraries that wait without asyncio, and those of a version that was never tried: of all processes, once."""
     monkeypatch.setitem(sys.modules, "trio", sys)
-    monkeypatch.setattr(choosing, "untried", {"janus": "9.0 was never tried (2.0.0 to 2.0 were)"})
+    monkeypatch.setattr(choosing, "left_alone", {"janus": "9.0 was never tried (2.0.0 to 2.0 were)"})
     processes = [Process(tmp_path).work(1), Process(tmp_path).work(1)]
     folder = Folder(tmp_path)
     told = {one["what"]: one["why"] for one in unseen_in(folder)}
