@@ -62,7 +62,14 @@ class StageTable:
 
     def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
         """A wait of the running task has ended."""
-        record = self._at_work(began)
+        self._waited(self._at_work(began), ledger, side, began, ended)
+
+    def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
+        """A wait has ended of a task that goes on later; on another thread, which ends no other waits at this ledger."""
+        record = self.records.get(task) if task is not None else None
+        self._waited(record, ledger, side, began, ended)
+
+    def _waited(self, record: TaskRecord | None, ledger: Any, side: str, began: float, ended: float) -> None:
         if record is None:
             link = self._link(ledger, side)
             self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
