@@ -141,22 +141,26 @@ class Sightings:
 
 
 class Counted:
-    """Of a queue that cannot be looked into: an item waits still while fewer came out than were there."""
+    """Of a queue that cannot be looked into: an item waits still while fewer went than were there.
+
+    Whatever was put and is not there has gone, by a get or otherwise; a put that was dropped counts as one more.
+    """
 
     __slots__ = ("seen", "unaccounted")
 
     def __init__(self) -> None:
-        self.seen: tuple[tuple[float, float], ...] = ()  # since when, and the gets by which all may be out
+        self.seen: tuple[tuple[float, float], ...] = ()  # since when, and how many are gone when all of them may be
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
         """Returns since when the oldest known item waits."""
-        gets = view.puts - view.unaccounted - view.depth
-        if view.unaccounted != self.unaccounted:
-            self.unaccounted, self.seen = view.unaccounted, ()
-        kept = [(since, until) for since, until in self.seen if gets < until]
-        if not kept or kept[-1][1] != gets + view.depth:
-            kept.append((now, gets + view.depth))
+        gone = view.puts - view.depth
+        if view.unaccounted < self.unaccounted:  # some came that nobody put: they hide as many that went
+            self.seen = ()
+        self.unaccounted = view.unaccounted
+        kept = [(since, until) for since, until in self.seen if gone < until]
+        if not kept or kept[-1][1] != gone + view.depth:
+            kept.append((now, gone + view.depth))
         self.seen = tuple(kept if len(kept) <= MOST_SEEN else kept[::2])
         return self.seen[0][0]
 

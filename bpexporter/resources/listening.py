@@ -49,6 +49,9 @@ class Listener(Protocol):
     def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
         """A caller of this `side` ("put", "get", "acquire", "drain") has waited, in seconds of the ledger's clock."""
 
+    def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
+        """A caller has waited, which another thread has ended; `task` is its identity, where that is known."""
+
     def operated(self, ledger: Any, side: str, now: float) -> None:
         """A caller of this `side` has just done what it came for, or is about to return with it."""
 

@@ -62,15 +62,18 @@ class StageTable:
 
     def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
         """A wait of the running task has ended."""
-        loop = _get_running_loop()
-        task = present_task(loop) if loop is not None else None
-        record = self.records.get(id(task))  # no task is like no record: nothing has the identity of ``None``
-        if record is None or not record.lasting or record.given != given.get():
-            record = self._found(task, record, given.get(), began)
-            if record is None:
-                link = self._link(ledger, side)
-                self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
-                return
+        self._waited(self._at_work(began), ledger, side, began, ended)
+
+    def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
+        """A wait of a task that goes on later has ended; told on another thread, which ends none else here."""
+        record = self.records.get(task) if task is not None else None
+        self._waited(record, ledger, side, began, ended)
+
+    def _waited(self, record: TaskRecord | None, ledger: Any, side: str, began: float, ended: float) -> None:
+        if record is None:
+            link = self._link(ledger, side)
+            self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
+            return
         # Who runs several gets at a time waits once: since the last of them began, or the last one ended.
         since = max(began, record.until)
         record.until = ended
