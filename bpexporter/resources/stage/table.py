@@ -65,7 +65,7 @@ class StageTable:
         self._waited(self._at_work(began), ledger, side, began, ended)
 
     def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
-        """A wait has ended of a task that goes on later; on another thread, which ends no other waits at this ledger."""
+        """A wait has ended of a task that goes on later; told on a thread that ends no other waits at this ledger."""
         record = self.records.get(task) if task is not None else None
         self._waited(record, ledger, side, began, ended)
 
