@@ -13,9 +13,9 @@ from bpexporter.server.history import Point
 
 
 class Figures(NamedTuple):
-    """The fields of a kind's reading that are its members, its callers that are held up, and what comes in and goes out.
+    """The fields of a kind's reading: its members, its callers that are held up, and what comes in and goes out.
 
-    What goes out of a kind without such a field is what came in less what is `held`.
+    What goes out of a kind that has a field for what is `held` is what came in less what is held more.
     """
 
     members: str

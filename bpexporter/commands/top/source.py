@@ -1,11 +1,11 @@
-"""The source of the state: an exporter's or a sidecar's address."""
+"""The source of the state: an exporter's or a sidecar's address, or what else gives one."""
 
 from __future__ import annotations
 
 import json
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
@@ -17,6 +17,18 @@ STATE_VERSION = 1
 
 class NoState(OSError):
     """There is no state to be had; the text says why."""
+
+
+class Source(Protocol):
+    """The source of the state."""
+
+    name: str
+
+    def state(self) -> dict[str, Any]:
+        """The state now. Raises `NoState` where there is none."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
 
 
 def address(url: str) -> str:
@@ -39,6 +51,9 @@ class UrlSource:
 
     def __init__(self, url: str) -> None:
         self.name = address(url)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def state(self) -> dict[str, Any]:
         """The state now. Raises `NoState` where nobody answers, or not with one."""

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from bpexporter.resources.awaiting import CO_ASYNC_GENERATOR, CO_COROUTINE, suspended_frames, waiter_for
 from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, origin, plain, written
 
+# Modules of ours, which stand between a function and what it awaits.
+OURS = f"{__name__.partition('.')[0]}."
 # The name given by hand to the code that runs in a context.
 given: ContextVar[str | None] = ContextVar("bpexporter_stage", default=None)
 # Frames of one task that are looked through; a coroutine deeper than this is not looked for.
@@ -105,6 +107,8 @@ def awaited_by(task: Any) -> str:
         place = origin(frame.f_code, frame.f_globals)
         if place.whose in (OWN, MAIN):
             awaited = ""
+        elif place.module.startswith(OURS):
+            continue
         elif place.whose == FOREIGN or not awaited:
             awaited = called(place.module, frame.f_code.co_qualname)
     return awaited
