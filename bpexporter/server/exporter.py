@@ -30,7 +30,8 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
-from bpexporter.server.door import OPEN, Door, Doorkeeper
+from bpexporter.server.door import OPEN, Door
+from bpexporter.server.doorkeeper import Doorkeeper
 from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
