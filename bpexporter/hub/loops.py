@@ -16,7 +16,7 @@ from bpexporter.hub.registry import Registry
 from bpexporter.hub.rounds import Rounds
 from bpexporter.primitives.threads import OWN_THREADS
 from bpexporter.resources.kinds import BOUND_LATER, LOOP, instrument_of
-from bpexporter.resources.patching import own
+from bpexporter.resources.patching import held, own
 
 
 def find_loop(ledger: Any, registry: Registry) -> None:
@@ -26,8 +26,11 @@ def find_loop(ledger: Any, registry: Registry) -> None:
         if loop is None and ledger.instrument.kind in BOUND_LATER:
             ledger.loopless = True
         elif loop is not None:
-            with process.lock:
-                ledger.loop_ledger = watch_loop(loop, threading.get_ident(), registry)
+            known = held(loop)
+            if known is None or known.retired:
+                with process.lock:
+                    known = watch_loop(loop, threading.get_ident(), registry)
+            ledger.loop_ledger = known
     except Exception as error:
         faults.swallow(error, "finding a loop")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -69,7 +69,7 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
             time.sleep(0)
         totals, members = registry.parts(entry)
         merged = (
-            _alone(members[0], registry)
+            _alone(kind, members, registry.clock)
             if totals is None and len(members) == 1
             else merge_all(kind, _found(registry, totals, members))
         )
@@ -79,13 +79,10 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
     return readings
 
 
-def _alone(ledger: Any, registry: Registry) -> Any:
-    """The reading of the only member of a name, as most are; ``None`` where it fails."""
-    try:
-        return ledger.instrument.read(ledger, registry.clock())
-    except Exception as error:
-        faults.swallow(error, f"reading a {ledger.instrument.kind}")
-        return None
+def _alone(kind: str, members: list[Any], clock: Callable[[], float]) -> Any:
+    """The reading of the only member of a name, as most are: there is nothing to merge; ``None`` where it fails."""
+    readings = [*members[0].instrument.read_members(members, clock)]
+    return readings[0] if len(readings) == 1 else merge_all(kind, readings)
 
 
 def _found(registry: Registry, totals: Any, members: list[Any]) -> Iterator[Any]:

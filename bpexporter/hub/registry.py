@@ -161,7 +161,10 @@ class Registry:
 
     def _entry(self, kind: str, name: str) -> Entry:
         names = self._names[kind]
-        if name not in names and len(names) - (OTHER_NAME in names) >= self.max_names:
+        known = names.get(name)
+        if known is not None:
+            return known
+        if len(names) - (OTHER_NAME in names) >= self.max_names:
             if not self.folded_names[kind]:
                 faults.warn(
                     "bpexporter: over %d %s names; further ones are counted as %s (the first is %r)",
@@ -169,14 +172,12 @@ class Registry:
                 )  # fmt: skip
             self.folded_names[kind] += 1
             name = OTHER_NAME
-        if name not in names:
-            names[name] = Entry(self, name)
-        return names[name]
+        return names.setdefault(name, Entry(self, name))
 
     # The dead -----------------------------------------------------------------------------------
 
     def _bury(self) -> None:
-        while True:
+        while self._dead:
             try:
                 ledger = self._dead.popleft()
             except IndexError:  # a finalizer that reads may have taken the last one

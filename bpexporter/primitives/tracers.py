@@ -31,13 +31,44 @@ class Mark(NamedTuple):
     """True where it was only seen waiting, and its put was not seen."""
 
 
-class InTurn:
-    """First in, first out: an item put at depth d comes out by the d-th get from then."""
+class Start(NamedTuple):
+    """An item that is known again by its identity."""
+
+    since: float
+    """Monotonic seconds at its put, or when it was first seen waiting."""
+    known: bool
+    """True where it was only seen waiting, and its put was not seen."""
+    likeness: Any
+    """The likeness, which tells it from another that has come to lie at its address."""
+    twin: int = 0
+    """The identity of what it was put as, or is kept as, where that is another object."""
+
+
+class ByMarks:
+    """An order of places: an item is known again by a count, and never by itself."""
 
     __slots__ = ("marks",)
+    starts: dict[int, Start] = {}  # none, in any of them
 
     def __init__(self) -> None:
         self.marks: tuple[Mark, ...] = ()
+
+    def taken(self, item: object, now: float) -> list[float]:
+        """Nothing: each is told by `out`."""
+        return []
+
+    def doubt(self, depth: int, puts: int) -> None:
+        """Items came or went by other ways: which mark is whose is not known any more."""
+        self.marks = ()
+
+    def note_dropped(self) -> None:
+        """A put had no effect on the number of items: marks are in doubt at the next look anyhow."""
+
+
+class InTurn(ByMarks):
+    """First in, first out: an item put at depth d comes out by the d-th get from then."""
+
+    __slots__ = ()
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
@@ -67,13 +98,10 @@ class InTurn:
         return next((mark.since for mark in self.marks if gets < mark.at <= gets + depth), now)
 
 
-class Stacked:
+class Stacked(ByMarks):
     """Last in, first out: an item put at depth d is out when fewer than d are left."""
 
-    __slots__ = ("marks",)
-
-    def __init__(self) -> None:
-        self.marks: tuple[Mark, ...] = ()
+    __slots__ = ()
 
     def add(
         self, item: object, gets: int, depth: int, now: float, *, known: bool = False, kept_as: object = None
@@ -96,19 +124,6 @@ class Stacked:
     def floor(self) -> int:
         """Under which depth the next one is out."""
         return self.marks[-1].at if self.marks else 0
-
-
-class Start(NamedTuple):
-    """An item that is known again by its identity."""
-
-    since: float
-    """Monotonic seconds at its put, or when it was first seen waiting."""
-    known: bool
-    """True where it was only seen waiting, and its put was not seen."""
-    likeness: Any
-    """The likeness, which tells it from another that has come to lie at its address."""
-    twin: int = 0
-    """The identity of what it was put as, or is kept as, where that is another object."""
 
 
 class ByIdentity:
@@ -178,6 +193,10 @@ class ByIdentity:
         if depth <= puts - self.puts:
             self.starts.clear()
         self.puts = puts
+
+    def note_dropped(self) -> None:
+        """A put left as many items as it found: it may have taken the place of another."""
+        self.puts += 1
 
     def look(self, container: Any, puts: int, now: float, *, empty_at: float) -> float:
         """Returns since when the oldest known item in `container` waits; the others there are known from now on.

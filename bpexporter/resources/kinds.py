@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from bpexporter.resources.patching import ATTRIBUTE, held
+from bpexporter.resources.patching import ATTRIBUTE, PLAIN, held
 
 QUEUE, STREAM, LIMITER, LOOP = "queue", "stream", "limiter", "loop"
 # Kinds whose objects may be made outside every loop; each is bound to one when somebody first waits in it.
@@ -55,15 +55,7 @@ WATCHABLE = (
 
 # Instances of a class share the table of their attributes' names, and CPython closes it after some 30 of them but for
 # one more name. That one is asyncio's own: where ours came too late, an object that waited would take 400 bytes more.
-SHARING = (
-    asyncio.Queue,
-    asyncio.PriorityQueue,
-    asyncio.LifoQueue,
-    asyncio.Semaphore,
-    asyncio.BoundedSemaphore,
-    asyncio.Lock,
-)
-for _kind in SHARING:
+for _kind in PLAIN:
     object.__setattr__(object.__new__(_kind), ATTRIBUTE, None)
 
 _loaded: dict[str, Any] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from bpexporter.faults import faults
@@ -13,6 +15,11 @@ HOOK = "__init_subclass__"
 ATTRIBUTES_OF_ITS_OWN = frozenset({"__getattr__", "__getattribute__"})
 # Of a class, whatever its metaclass makes of the question.
 NAMES, BASES = type.__dict__["__dict__"], type.__dict__["__mro__"]
+# Classes without code for the look-up of attributes: there an answer that nothing is held needs no exception.
+PLAIN = frozenset({
+    *(asyncio.Queue, asyncio.PriorityQueue, asyncio.LifoQueue),
+    *(asyncio.Semaphore, asyncio.BoundedSemaphore, asyncio.Lock),
+})  # fmt: skip
 SEEN = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__")
 
 
@@ -49,6 +56,8 @@ def own(obj: Any, name: str) -> Any:
 
 def held(obj: Any) -> Any:
     """Returns what the private attribute of `obj` holds, ``None`` where there is none; runs none of the host's code."""
+    if type(obj) in PLAIN:
+        return getattr(obj, ATTRIBUTE, None)
     try:
         return object.__getattribute__(obj, ATTRIBUTE)
     except AttributeError:
@@ -78,6 +87,8 @@ class Replaced:
         self.owner = owner
         self.originals = {name: vars(owner)[name] for name in replacements}
         self.replacements = {name: dressed(new, self.originals[name]) for name, new in replacements.items()}
+        self._present = itemgetter(*replacements)
+        self._ours = self._present(self.replacements)
         self._shielded: weakref.WeakSet[type] = weakref.WeakSet()
         self.hook: Any = classmethod(self._hook())
 
@@ -95,6 +106,8 @@ class Replaced:
         names = NAMES.__get__(self.owner)
         if names.get(HOOK) is not self.hook:
             self.shield()
+        if self._present(names) == self._ours:
+            return
         originals = self.originals
         for name, function in self.replacements.items():
             if names[name] is originals[name]:

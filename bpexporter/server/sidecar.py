@@ -13,7 +13,7 @@ from bpexporter.hub.snapshot import Labelled, Snapshot
 from bpexporter.publishing.folder import Folder
 from bpexporter.server.door import OPEN, Door
 from bpexporter.server.exporter import Exporter
-from bpexporter.server.served import Served
+from bpexporter.server.folder_state import keeper_of
 
 POLL_SECONDS, LOOK_SECONDS = 1.0, 0.1
 
@@ -55,10 +55,7 @@ class Sidecar:
     ) -> None:
         self.folder = Folder(dir)
         source = PerProcess(self.folder) if per_process else self.folder
-        served = Served(self.folder)
-        self.exporter = Exporter(
-            host, port, hub=source, sock=sock, door=door, processes=served.processes, unseen=served.unseen
-        )
+        self.exporter = Exporter(host, port, hub=source, sock=sock, door=door, keeper=keeper_of(self.folder))
         self._over = threading.Event()
 
     def serve(

@@ -33,7 +33,7 @@ MOST_KEPT = 8
 
 
 class Question(NamedTuple):
-    """What somebody wants to know of the state."""
+    """A question about the state: which part of it somebody asks for."""
 
     since: int | None = None
     """Only the history after this step; ``None`` asks for all of it."""
@@ -167,7 +167,7 @@ class StateKeeper:
         return {**self._common, "resources": resources, "history": history}
 
     def _composed_for_all(self) -> dict[str, Any]:
-        """What is the same whatever is asked; the verdict is judged where somebody asks alone."""
+        """The part that is the same whatever is asked; the verdict is judged where somebody asks alone."""
         interval = self._interval()
         kinds = interval.now.snapshot.kinds
         before, now, seconds = interval.before.snapshot, interval.now.snapshot, interval.seconds

@@ -37,7 +37,7 @@ def adopt(queue: Any, ledger: QueueLedger) -> None:
 def _follow(ledger: QueueLedger, stall: StallClock, waiter: Any, task: Any, token: int) -> None:
     coroutine = _innermost(task)
     if coroutine is not None:
-        ledger.adopted[id(task)] = Adopted(stall.side, token, weakref.ref(coroutine))
+        ledger.adopted = {**ledger.adopted, id(task): Adopted(stall.side, token, weakref.ref(coroutine))}
         ledger.look_at_each()
     waiter.add_done_callback(partial(_stepped, ledger, stall.side, id(task), token), context=Context())
 

@@ -7,6 +7,7 @@ from typing import Any
 from bpexporter.resources.ledger import MemberLedger
 from bpexporter.resources.patching import held, own
 from bpexporter.resources.queue.ledger import QueueLedger
+from bpexporter.resources.queue.waits import NOBODY
 
 
 def end_waits_of_closed_loop(ledger: QueueLedger, queue: Any, now: float, *, open_loops: set[int]) -> None:
@@ -31,4 +32,4 @@ def end_waits_of_closed_loop(ledger: QueueLedger, queue: Any, now: float, *, ope
         ended_at = ledger.seen_waiting_at  # the last that was seen of it
     for stall in (ledger.producers, ledger.idle):
         stall.end_all(min(now, max((ended_at, *stall.waiting.copy().values()))))
-    ledger.adopted = {}
+    ledger.adopted = NOBODY

@@ -26,6 +26,7 @@ from bpexporter.resources.queue.originals import HAS_SHUTDOWN, KNOWN, ORDERS, le
 from bpexporter.resources.queue.reading import read
 from bpexporter.resources.queue.recording import depth_of
 from bpexporter.resources.queue.summing import QueueSum
+from bpexporter.resources.queue.waits import NOBODY
 
 REPLACEMENTS: dict[str, Any] = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
 if not KNOWN:
@@ -77,13 +78,15 @@ def is_visible(kind: type) -> bool:
     return not any(name in NAMES.__get__(one) for one in classes if one not in ORDERS for name in HIDING)
 
 
-def first_levels(queue: Any) -> Levels:
+def first_levels(queue: Any, *, visible: bool, has_own_full: bool) -> Levels:
     """Levels of a queue that may not be through its constructor yet: the host's own code is not ready."""
     container = queue._queue if type(queue) in ORDERS else own(queue, "_queue")
+    lies_open = type(container) in CONTAINERS
     maxsize = queue._maxsize
-    depth = len(container) if type(container) in CONTAINERS else depth_of(queue)
-    capacity = limit_of(maxsize, has_own_full=has_own_full(type(queue)))
-    lies_open = type(container) in CONTAINERS and is_visible(type(queue))
+    depth = len(container) if lies_open else depth_of(queue)
+    plain = type(maxsize) is int and not has_own_full
+    capacity = maxsize if plain else limit_of(maxsize, has_own_full=has_own_full)
+    lies_open = lies_open and visible
     return Levels(depth, maxsize, capacity, None, container if lies_open else None)
 
 
@@ -139,24 +142,21 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         self, queue: Any, bounds: tuple[float, ...], clock: Callable[[], float], former: QueueLedger | None
     ) -> QueueLedger:
         METHODS.install()
-        if type(queue) not in ORDERS:
+        kind = type(queue)
+        if kind not in ORDERS:
             METHODS.shield()
-        levels = first_levels(queue)
+        visible, own_full = is_visible(kind), has_own_full(kind)
+        levels = first_levels(queue, visible=visible, has_own_full=own_full)
         ledger = QueueLedger(
-            order=order_of(type(queue)),
-            visible=is_visible(type(queue)),
-            bounds=bounds,
-            clock=clock,
-            levels=levels,
+            order=order_of(kind), exact=is_exact(queue), visible=visible, bounds=bounds, clock=clock, levels=levels
         )
-        ledger.treat(exact=is_exact(queue))
-        ledger.has_own_full = has_own_full(type(queue))
-        ledger.bounds_itself = levels.capacity is None
+        ledger.has_own_full = own_full
         if former is not None:
             ledger.go_on_from(former, clock())
             carry_over(former, ledger, levels)
         object.__setattr__(queue, ATTRIBUTE, ledger)
-        adopt(queue, ledger)
+        if queue._putters or queue._getters:
+            adopt(queue, ledger)
         return ledger
 
     def detach(self, queue: Any) -> None:
@@ -227,7 +227,7 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
         """The loop in which the callers wait has closed: nobody waits any more."""
         for stall in (ledger.producers, ledger.idle):
             stall.end_all(now)
-        ledger.adopted = {}
+        ledger.adopted = NOBODY
 
     def peak(self, ledger: QueueLedger, now: float) -> float | None:
         """Highest utilisation of the last 60 s."""

@@ -9,7 +9,7 @@ from typing import Any
 from bpexporter.primitives.histogram import Durations
 from bpexporter.primitives.limits import NEVER
 from bpexporter.primitives.sightings import Counted, Sightings
-from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Start, Tracers
+from bpexporter.primitives.tracers import ByIdentity, InTurn, Stacked, Tracers
 from bpexporter.resources.queue.levels import FIFO, HEAP, LIFO, OTHER, Levels
 from bpexporter.resources.queue.waits import WaitLedger
 
@@ -22,7 +22,6 @@ ALARM_SECONDS = 0.05
 
 TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
 UNKNOWN = -NEVER  # a count of puts that there never was
-NO_STARTS: dict[int, Start] = {}  # of an order whose items are not told by their identity
 
 
 class QueueLedger(WaitLedger):
@@ -50,7 +49,7 @@ class QueueLedger(WaitLedger):
         "wants_tracer",  # the next put is timed
         "tracers",  # the items that are timed
         "starts",  # of those that are told by their identity
-        "residence",  # put-to-get seconds
+        "residence",  # put-to-get seconds; None before the first
         "nonempty_since",  # when it was last empty, and an item came in
         "nonempty_puts",  # the puts with that item; UNKNOWN where items have come or gone by other ways since
         "empty_at",  # when a reading last found nothing in it
@@ -61,16 +60,17 @@ class QueueLedger(WaitLedger):
         self,
         *,
         order: int,
+        exact: bool = True,
         visible: bool,
         bounds: tuple[float, ...],
         clock: Callable[[], float],
         levels: Levels,
     ) -> None:
         super().__init__(clock=clock)
-        self.order = order
-        self.treat(exact=order != OTHER)
-        self.visible = visible
-        self.has_own_full = self.bounds_itself = False
+        self.order, self.visible = order, visible
+        self.exact = exact = exact and order != OTHER
+        self.fifo, self.heap = exact and order == FIFO, exact and order == HEAP
+        self.has_own_full, self.bounds_itself = False, levels.capacity is None
         self.successor = None
         self.restart(bounds=bounds, levels=levels)
 
@@ -79,17 +79,20 @@ class QueueLedger(WaitLedger):
         now = self.clock()
         self._restart_levels(levels, now)
         self._restart_waits(bounds, now)
-        self.residence = Durations(bounds)
+        self.residence: Durations | None = None
         self.nonempty_since, self.nonempty_puts = now, 0
         self.empty_at = -math.inf
         self.sightings: Sightings | Counted | None = None
         self.renewal_interval, self.alarm_gets, self.renewal_gets, self.renewed_at = 1, 1, 1, now
         self.fast_get_max = 0
         self.tracers: Tracers = TRACERS[self.order]()
-        self.retrace(levels.depth, now, seen=levels.depth)
-        self.nonempty_puts = 0  # all that wait are known from now on
+        self.starts = self.tracers.starts
+        self.unaccounted_items = 0
+        if levels.depth:
+            self.retrace(levels.depth, now, seen=levels.depth)
+            self.nonempty_puts = 0  # all that wait are known from now on
         self.wants_tracer = True
-        self._limit()
+        self._mark()  # the countdown is at its end
 
     # Recording: called by the instrument, on the thread of the queue's loop -----------------------------
 
@@ -171,16 +174,23 @@ class QueueLedger(WaitLedger):
         self._limit()
 
     def _limit(self) -> None:
-        """Sets the marks that the hot path compares with, as things are now."""
+        """Sets the marks and the countdown that the hot path looks at, as things are now."""
+        self._mark()
+        gets = self.countdown_end - self.countdown
+        left = self.alarm_gets - gets - 1
+        if left < 0 or self.adopted:
+            left = 0
+        elif left > COUNTDOWN:
+            left = COUNTDOWN
+        self.countdown_end, self.countdown = gets + left, left
+
+    def _mark(self) -> None:
         band = self.band
         self.band_floor = band.floor
-        self.tracer_floor = self.tracers.floor
-        self.falling_depth = band.falling_depth
-        self.fast_get_min = max(self.falling_depth, self.tracer_floor + 1)
+        self.falling_depth = falling_depth = band.falling_depth
+        self.tracer_floor = tracer_floor = self.tracers.floor
+        self.fast_get_min = falling_depth if falling_depth > tracer_floor else tracer_floor + 1
         self.fast_put_max = -1 if self.wants_tracer else band.rising_depth
-        gets = self.gets
-        left = 0 if self.adopted else max(0, min(self.alarm_gets - gets - 1, COUNTDOWN))
-        self.countdown_end, self.countdown = gets + left, left
 
     def nonempty(self) -> float | None:
         """Returns since when an item waits that came into the empty queue; ``None`` where it may be out by now."""
@@ -226,13 +236,7 @@ class QueueLedger(WaitLedger):
 
     def retrace(self, depth: int, now: float, *, seen: int) -> None:
         """Records that `depth` items are in, `seen` of them since before, where it is not known which ones."""
-        tracers = self.tracers
-        if isinstance(tracers, ByIdentity):
-            self.starts = tracers.starts
-            tracers.doubt(depth, self.puts)
-        else:
-            self.starts = NO_STARTS
-            tracers.marks = ()
+        self.tracers.doubt(depth, self.puts)
         self.unaccounted_items = self.puts - self.gets - depth
         self.nonempty_puts = UNKNOWN
         if seen > 0:
@@ -242,19 +246,19 @@ class QueueLedger(WaitLedger):
     def note_dropped(self) -> None:
         """A put left as many items as it found: the queue has dropped it as a duplicate, or its oldest for it."""
         self.unaccounted_items += 1
-        if isinstance(self.tracers, ByIdentity):
-            self.tracers.puts += 1  # of those that may have taken the place of others
+        self.tracers.note_dropped()
 
     def marked(self, item: object, depth: int) -> None:
         """`item` came out, which was told by its identity."""
         now = self.clock()
-        if isinstance(self.tracers, ByIdentity):
-            self._traced(self.tracers.taken(item, now), depth, now)
+        self._traced(self.tracers.taken(item, now), depth, now)
 
     def _traced(self, durations: list[float], depth: int, now: float) -> None:
         if self.puts - self.gets - depth != self.unaccounted_items:
             return  # items went by other ways too: who knows which this was
         for duration in durations:
+            if self.residence is None:
+                self.residence = Durations(self.put_waits.bounds)
             self.residence.keep(duration)
 
     def look_at_each(self) -> None:

@@ -90,16 +90,11 @@ class LevelLedger(MemberLedger):
     )
 
     order: int
+    exact: bool
     has_own_full: bool
     bounds_itself: bool
     puts: int
     unaccounted_items: int
-
-    def treat(self, *, exact: bool) -> None:
-        """Returns whether the queue has the standard library's behaviour through and through."""
-        self.exact = exact
-        self.fifo = exact and self.order == FIFO
-        self.heap = exact and self.order == HEAP
 
     def _restart_levels(self, levels: Levels, now: float) -> None:
         self.puts = 0
@@ -112,7 +107,8 @@ class LevelLedger(MemberLedger):
         self.band_seconds = [0.0] * len(BANDS)
         self.band_since = now
         self.observed: Observed | None = None
-        self.band = band_at(bands_of(levels.capacity or 0), levels.depth)
+        band = bands_of(levels.capacity or 0)
+        self.band = band_at(band, levels.depth) if levels.depth else band
         self.peaks = PeakWindow()
 
     @property

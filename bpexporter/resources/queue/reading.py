@@ -102,6 +102,8 @@ def landed_gets(ledger: QueueLedger) -> tuple[int, HistogramReading]:
 
 def residence_of(ledger: QueueLedger) -> HistogramReading:
     residence = ledger.residence
+    if residence is None:
+        return ledger.put_waits.reading(None, 0.0, 0)
     if residence.raw or residence.busy:
         residence.settle()
     counts = residence.counts

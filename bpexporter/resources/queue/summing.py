@@ -145,7 +145,7 @@ class QueueSum:
         for total, stall in ((self.producers, ledger.producers), (self.idle, ledger.idle)):
             if stall.begun or stall.waiting:
                 total.add(stall, now)
-        if not self.residence.add_settled(ledger.residence):
+        if ledger.residence is not None and not self.residence.add_settled(ledger.residence):
             self.residence.add_reading(residence_of(ledger))
         if ledger.refused_full or ledger.refused_cancelled or ledger.refused_shutdown:
             refused = ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown

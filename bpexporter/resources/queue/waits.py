@@ -22,6 +22,9 @@ class Adopted(NamedTuple):
     """The one that waits; it runs when the wait has ended."""
 
 
+NOBODY: dict[int, Adopted] = {}  # shared and never changed
+
+
 class WaitLedger(LevelLedger):
     """The part of a queue's ledger that times waits."""
 
@@ -43,7 +46,7 @@ class WaitLedger(LevelLedger):
         self.producers, self.idle = StallClock(side="put"), StallClock(side="get")
         self.put_waits, self.get_waits = Durations(bounds), Durations(bounds)
         self.landing_put = self.landing_get = NEVER
-        self.adopted: dict[int, Adopted] = {}
+        self.adopted = NOBODY
         self.seen_waiting_at = now
 
     def stall(self, side: str) -> StallClock:
@@ -85,5 +88,5 @@ class WaitLedger(LevelLedger):
         others_now = ledger.clock()
         self.producers.take_over(ledger.producers, now, others_now=others_now)
         self.idle.take_over(ledger.idle, now, others_now=others_now)
-        self.adopted = {**ledger.adopted}
+        self.adopted = {**ledger.adopted} or NOBODY
         ledger.successor = self

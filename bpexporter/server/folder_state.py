@@ -1,12 +1,16 @@
-"""A folder in which programs publish, as the state tells it: its processes, living and killed, and what is not seen."""
+"""The state of a folder in which processes publish: besides readings, its processes, and what is not seen."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from bpexporter.export.json import judged
 from bpexporter.publishing.evidence import Evidence
 from bpexporter.publishing.folder import Folder
+from bpexporter.publishing.processes import Process
 from bpexporter.resources.kinds import LOOP, RESOURCES
+from bpexporter.server.state import StateKeeper
 
 # The kinds that hold something back; loops run them.
 HOLDING = tuple(kind for kind in RESOURCES if kind != LOOP)
@@ -16,28 +20,38 @@ LOOKED_FOR = (
 )
 
 
-class Served:
-    """The rows of a folder's state."""
+def keeper_of(folder: Folder) -> StateKeeper:
+    """Keeps the state of `folder`."""
+    return StateKeeper(
+        folder.snapshot, judge=judged, processes=partial(processes_of, folder), unseen=partial(unseen_in, folder)
+    )
 
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
 
-    def processes(self) -> list[dict[str, Any]]:
-        """Returns a row for each process that lives, and for each that was killed lately."""
-        alive = [
-            {"name": f"{one.program} (pid {one.pid})", "state": "alive", "age_seconds": round(one.age, 3)}
-            for one in self.folder.processes()
-        ]
-        return alive + [_killed(one) for one in self.folder.evidence()]
+def processes_of(folder: Folder) -> list[dict[str, Any]]:
+    """The processes that are alive, and those that were killed of late."""
+    return [*map(_alive, folder.processes()), *map(_killed, folder.evidence())]
 
-    def unseen(self) -> list[dict[str, str]]:
-        """Returns what is left out or not seen, and why."""
-        snapshot = self.folder.snapshot()
-        left_out = snapshot.kinds["itself"][""].files_left_out
-        found = [{"what": f"{count} files in {self.folder.path}", "why": why} for (why,), count in left_out.items()]
-        if not any(snapshot.kinds[kind] for kind in HOLDING):
-            found.append({"what": "nothing is watched", "why": f"looked for were {LOOKED_FOR}"})
-        return found
+
+def unseen_in(folder: Folder) -> list[dict[str, str]]:
+    """Returns what is not seen, and why."""
+    snapshot = folder.snapshot()
+    left_out = snapshot.kinds["itself"][""].files_left_out
+    found = [{"what": f"{count} files in {folder.path}", "why": why} for (why,), count in left_out.items()]
+    told = dict.fromkeys(each for process in folder.processes() for each in process.unseen)
+    found += [{"what": what, "why": why} for what, why in told]
+    if not any(snapshot.kinds[kind] for kind in HOLDING):
+        found.append({"what": "nothing is watched", "why": f"looked for were {LOOKED_FOR}"})
+    return found
+
+
+def _alive(process: Process) -> dict[str, Any]:
+    """A process that lives; where nothing is watched in it, it says so once, and its age tells nothing."""
+    watches = any(process.snapshot.kinds[kind] for kind in RESOURCES)
+    return {
+        "name": f"{process.program} (pid {process.pid})",
+        "state": "alive",
+        "age_seconds": round(process.age, 3) if watches else None,
+    }
 
 
 def _killed(evidence: Evidence) -> dict[str, Any]:
