@@ -15,7 +15,7 @@ from bpexporter.server.history import Point
 class Figures(NamedTuple):
     """The fields of a reading with its members, the callers that are held up, what comes in and what goes out.
 
-    What goes out of a kind that has a field for what is `held` is what came in less what is held more.
+    What goes out of a kind without such a field is what came in less what is `held`.
     """
 
     members: str
