@@ -23,6 +23,7 @@ ALARM_SECONDS = 0.05
 TRACERS: dict[int, type[Tracers]] = {FIFO: InTurn, LIFO: Stacked, HEAP: ByIdentity, OTHER: ByIdentity}
 UNKNOWN = -NEVER  # a count of puts that there never was
 
+
 class QueueLedger(WaitLedger):
     """The ledger of one queue.
 

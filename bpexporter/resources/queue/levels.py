@@ -90,6 +90,7 @@ class LevelLedger(MemberLedger):
     )
 
     order: int
+    exact: bool
     has_own_full: bool
     bounds_itself: bool
     puts: int
