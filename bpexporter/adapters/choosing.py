@@ -9,12 +9,13 @@ from typing import Any
 
 from bpexporter.adapters.installed import version_of
 from bpexporter.adapters.known import modules, modules_of, targets
-from bpexporter.adapters.shape import Adapter, Sort
+from bpexporter.adapters.shape import Adapter, Sort, itself
 from bpexporter.faults import faults
 from bpexporter.resources import kinds
 
 _instruments: dict[tuple[str, str], Any] = {}
-_said: set[str] = set()
+left_alone: dict[str, str] = {}
+"""By library or class: why it is not watched."""
 
 
 @cache
@@ -38,12 +39,11 @@ def is_tried(adapter: Adapter) -> bool:
     first, last = map(numbers, adapter.tried)
     if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
         return True
-    if adapter.library not in _said:
-        _said.add(adapter.library)
-        faults.warn(
-            "bpexporter: %s %s was never tried (%s to %s were): what it holds is not watched",
-            adapter.library, version or "of no known version", *adapter.tried,
-        )  # fmt: skip
+    if adapter.library not in left_alone:
+        first_tried, last_tried = adapter.tried
+        why = f"{version or 'of no known version'} was never tried ({first_tried} to {last_tried} were)"
+        left_alone[adapter.library] = why
+        faults.warn("bpexporter: %s %s: what it holds is not watched", adapter.library, why)
     return False
 
 
@@ -76,7 +76,19 @@ def inner_workings(package: str) -> dict[str, str]:
 def sorts_of(module: str) -> tuple[Sort, ...]:
     """The sorts whose classes `module` defines."""
     adapter = adapter_for(module)
-    return () if adapter is None else tuple(sort for sort in adapter.sorts if sort.module == module)
+    return () if adapter is None else tuple(one for one in adapter.sorts if one.module == module and can_be_kept(one))
+
+
+def can_be_kept(sort: Sort) -> bool:
+    """Returns whether an object of this sort can be referred to weakly; else it is said, once."""
+    kind = next(iter(sort.classes()), None)
+    if sort.behind is not itself or kind is None or kind.__weakrefoffset__:
+        return True
+    what = f"{sort.module}.{sort.name}"
+    if what not in left_alone:
+        left_alone[what] = "it cannot be referred to weakly on this Python"
+        faults.warn("bpexporter: %s cannot be referred to weakly on this Python: it is not watched", sort.name)
+    return False
 
 
 def instrument_of(sort: Sort) -> Any:

@@ -16,7 +16,7 @@ from bpexporter.adapters.ledgers import ledger_of
 from bpexporter.adapters.queues import QueueInstrument, count_get, count_put
 from bpexporter.primitives.stall_clock import StallClock
 from bpexporter.resources.adopting import follow
-from bpexporter.resources.listening import task_token, waiting_token
+from bpexporter.resources.listening import LONG_WAIT, task_token, waiting_token
 from bpexporter.resources.patching import guarded
 from bpexporter.resources.queue.ledger import QueueLedger
 from bpexporter.resources.queue.levels import Levels
@@ -24,6 +24,8 @@ from bpexporter.resources.queue.metrics import QueueReading
 
 MODULE = "anyio.streams.memory"
 ENDED = ("BrokenResourceError", "ClosedResourceError")
+# Waits that another task has ended by sending or receiving, until who has waited goes on: seconds, and when.
+_handed_over: dict[object, tuple[float, float]] = {}
 
 
 class Instrument(QueueInstrument):
@@ -118,9 +120,7 @@ def waiting(side: str, original: Any) -> Any:
         except BaseException as error:
             guarded(gave_up, ledger, side, error)
             raise
-        stall = getattr(ledger, side)
-        if stall.waiting:
-            ledger.end_wait(stall, task_token())  # where somebody else has handed it over
+        guarded(goes_on, ledger, getattr(ledger, side))
         return got
 
     return wait
@@ -134,10 +134,22 @@ def begin(ledger: QueueLedger, stall: StallClock) -> None:
     ledger.begin_wait(stall, waiting_token(stall))
 
 
+def goes_on(ledger: QueueLedger, stall: StallClock) -> None:
+    """The present task has got what it came for; where it had waited, another has ended its wait, which is told now."""
+    token = task_token()
+    ended = _handed_over.pop(token, None)
+    if ended is not None:
+        ledger.tell_wait(stall, token, *ended)
+        ledger.tell_operation(stall, ended[1])
+    elif token in stall.waiting:
+        ledger.end_wait(stall, token)
+
+
 def gave_up(ledger: QueueLedger, side: str, error: BaseException) -> None:
     """The present task has not got what it came for."""
     stall: StallClock = getattr(ledger, side)
     token = task_token()
+    _handed_over.pop(token, None)
     waited = token in stall.waiting
     ledger.end_wait(stall, token)
     if side == "producers" and type(error).__name__ in ENDED:
@@ -150,7 +162,11 @@ def first_of(ledger: QueueLedger, stall: StallClock, *, skipped: int = 0) -> flo
     """Ends the wait of the caller whose turn it was; the seconds that it took, ``None`` where nobody is known to."""
     for number, token in enumerate(stall.waiting):
         if number == skipped:
-            return ledger.end_wait(stall, token)
+            now = ledger.clock()
+            waited = stall.end(token, now)
+            if waited > LONG_WAIT and ledger.listener is not None:
+                _handed_over[token] = waited, now
+            return waited
     return None
 
 
@@ -161,7 +177,12 @@ def sent(ledger: QueueLedger, state: Any, item: Any, receivers: int) -> None:
         waited = first_of(ledger, ledger.idle, skipped=went - 1)
         ledger.puts += 1
         ledger.lands(ledger.idle, waited or 0.0)
-        count_get(ledger, item, len(state.buffer), state.max_buffer_size)
+        listener, ledger.listener = ledger.listener, None  # the one that gets it is not the present task
+        try:
+            count_get(ledger, item, len(state.buffer), state.max_buffer_size)
+        finally:
+            ledger.listener = listener
+        ledger.tell_operation(ledger.producers, ledger.clock())
         if waited is not None:
             ledger.landed_get(waited)
         return

@@ -113,14 +113,18 @@ def resource(kind: str, name: str) -> str:
 
 
 WAITERS = {"queue": "producer", "stream": "writer", "limiter": "task"}
+WAITS = {"queue": "blocked", "stream": "over the mark", "limiter": "blocked"}
 
 
 def told_strain(strain: Strain) -> str:
     """Evidence in words: how much a resource held up."""
     each = " of each member's time" if strain.members > 1 else " of the time"
-    parts = [f"{resource(strain.kind, strain.name)} was stalled for {percent(strain.pressure)}{each}"]
+    held = "stalled" if strain.hears_of_waits else "over its mark"
+    parts = [f"{resource(strain.kind, strain.name)} was {held} for {percent(strain.pressure)}{each}"]
+    if strain.kind == "stream" and strain.worst >= 2:
+        parts.append(f"it holds {strain.worst:,.0f} times what its mark allows, so somebody writes without waiting")
     if strain.blocked_now:
-        waits = f"{plural(strain.blocked_now, WAITERS[strain.kind])} blocked now"
+        waits = f"{plural(strain.blocked_now, WAITERS[strain.kind])} {WAITS[strain.kind]} now"
         parts.append(waits + (f", the oldest for {strain.longest:.1f} s" if strain.longest else ""))
     if strain.kind == "queue" and strain.capacity:
         parts.append(f"{strain.depth:g} of {strain.capacity:g} places are taken")

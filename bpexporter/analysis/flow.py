@@ -40,9 +40,15 @@ class Strain(NamedTuple):
     grown: float
     """By how much the depth has grown."""
     capacity: float | None
-    """Room for these; ``None`` where it is unlimited or not known."""
+    """Room for these; ``None`` where it is unlimited or not known, 0 where each is handed from one to another."""
     oldest: float
     """Age in seconds of the oldest item."""
+    paused_seconds: float
+    """Seconds over the mark, the writers of a stream added up."""
+    worst: float
+    """Utilisation of the worst member, the least of what it was at the beginning and at the end."""
+    hears_of_waits: bool
+    """False for a stream that is written to without `drain()`: it counts as stalled while it is over its mark."""
 
 
 class Crew(NamedTuple):
@@ -159,6 +165,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "stalled": "stalled_seconds",
         "blocked": "blocked_producers",
         "longest": "longest_block_seconds",
+        "paused": "",
+        "worst": "utilization_ratio",
         "taken": "gets",
         "put": "puts",
         "depth": "depth_items",
@@ -168,8 +176,10 @@ COLUMNS: dict[str, dict[str, str]] = {
     STREAM: {
         "members": "open_writers",
         "stalled": "stalled_seconds",
-        "blocked": "paused_writers",
+        "blocked": "blocked_writers",
         "longest": "longest_block_seconds",
+        "paused": "paused_seconds",
+        "worst": "utilization_ratio",
         "taken": "",
         "put": "written_bytes",
         "depth": "buffered_bytes",
@@ -181,6 +191,8 @@ COLUMNS: dict[str, dict[str, str]] = {
         "stalled": "stalled_seconds",
         "blocked": "waiting_tasks",
         "longest": "longest_block_seconds",
+        "paused": "",
+        "worst": "utilization_ratio",
         "taken": "",
         "put": "",
         "depth": "in_use_permits",
@@ -198,7 +210,7 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
     fields = COLUMNS[kind]
     level = {column: _number(after, field) for column, field in fields.items()}
     grown = {column: level[column] - _number(before, field) for column, field in fields.items()}
-    stalled = max(0.0, grown["stalled"])
+    stalled = max(0.0, grown[clock_of(kind, after)])
     capacity = getattr(after, fields["capacity"], None)
     return Strain(
         kind=kind,
@@ -212,9 +224,18 @@ def _strain(kind: str, name: str, before: Any, after: Any, seconds: float) -> St
         put=int(max(0, grown["put"])),
         depth=float(level["depth"]),
         grown=float(grown["depth"]),
-        capacity=None if not capacity else float(capacity),
+        capacity=None if capacity is None else float(capacity),
         oldest=float(level["oldest"]),
+        paused_seconds=max(0.0, grown["paused"]),
+        worst=float(min(level["worst"], level["worst"] - grown["worst"])),
+        hears_of_waits=clock_of(kind, after) == "stalled",
     )
+
+
+def clock_of(kind: str, reading: Any) -> str:
+    """Returns the column of the seconds in which a resource held somebody up: who uses no `drain()` is not heard of."""
+    heard = kind != STREAM or getattr(reading, COLUMNS[STREAM]["stalled"], None) is not None
+    return "stalled" if heard else "paused"
 
 
 def _table(before: Any, after: Any, field: str) -> dict[tuple[str, ...], float]:

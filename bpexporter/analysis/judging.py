@@ -11,9 +11,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from bpexporter.analysis.findings import Verdict
-from bpexporter.analysis.flow import COLUMNS, LOOP, Readings, busy_share, flow
+from bpexporter.analysis.flow import COLUMNS, LOOP, STREAM, Readings, busy_share, clock_of, flow
 from bpexporter.analysis.sizing import filling
-from bpexporter.analysis.strains import BACKLOG, BUSY, PRESSED
+from bpexporter.analysis.strains import BACKLOG, BUSY, FAR, PRESSED
 from bpexporter.analysis.verdict import Judge, judge
 from bpexporter.resources.culprit.metrics import Accused, CulpritReading
 
@@ -24,6 +24,10 @@ HEALTHY = Verdict(())
 # Of the readings of each kind, what a verdict asks: the rest of them is not kept.
 KEPT: dict[str, attrgetter[Any]] = {
     kind: attrgetter(*(field for field in fields.values() if field)) for kind, fields in COLUMNS.items()
+}
+PLACES: dict[str, dict[str, int]] = {
+    kind: {field: place for place, field in enumerate(filter(None, fields.values()))}
+    for kind, fields in COLUMNS.items()
 }
 
 
@@ -98,10 +102,10 @@ class Kept:
         self._kind, self._values = kind, values
 
     def __getattr__(self, field: str) -> Any:
-        fields = [one for one in COLUMNS[self._kind].values() if one]
-        if field not in fields:
+        place = PLACES[self._kind].get(field)
+        if place is None:
             raise AttributeError(field)
-        return self._values[fields.index(field)]
+        return self._values[place]
 
 
 def is_troubled(first: Readings, second: Readings, seconds: float) -> bool:
@@ -109,17 +113,21 @@ def is_troubled(first: Readings, second: Readings, seconds: float) -> bool:
     for kind in COLUMNS:
         before = first.get(kind, {})
         for name, now in second.get(kind, {}).items():
-            stalled = now.stalled_seconds
-            if stalled and stalled - (before[name].stalled_seconds or 0.0 if name in before else 0.0) >= (
-                PRESSED * seconds
-            ):
-                return True
-            if now.longest_block_seconds and now.longest_block_seconds >= seconds:
+            if _may_press(kind, before.get(name), now, seconds):
                 return True
     unbounded = (now for now in second.get("queue", {}).values() if now.capacity_items is None)
     if any((now.depth_items or 0) >= BACKLOG for now in unbounded):
         return True
     return any(_may_be_busy(first.get(LOOP, {}).get(name), now, seconds) for name, now in second.get(LOOP, {}).items())
+
+
+def _may_press(kind: str, before: Any, now: Any, seconds: float) -> bool:
+    clock = COLUMNS[kind][clock_of(kind, now)]
+    stalled = getattr(now, clock, None)
+    if stalled and stalled - (getattr(before, clock, None) or 0.0) >= PRESSED * seconds:
+        return True
+    is_far = kind == STREAM and (now.utilization_ratio or 0.0) >= FAR
+    return is_far or bool(now.longest_block_seconds and now.longest_block_seconds >= seconds)
 
 
 def _may_be_busy(before: Any, now: Any, seconds: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpexporter.analysis.findings import LOOP, Finding, percent, told_runners
-from bpexporter.analysis.flow import QUEUE, Flow, Strain
+from bpexporter.analysis.flow import QUEUE, STREAM, Flow, Strain
 
 # A resource that is stalled for less of the time holds up nobody who matters.
 PRESSED = 0.1
@@ -15,6 +15,8 @@ BUSY = 0.9
 # Fewer items than these in an unbounded queue are no backlog; it grows where at least such a share of what came in
 # stayed in, and where its oldest item, whose age is a lower bound, has seen such a share of the interval.
 BACKLOG, GROWS, OLD = 100, 0.1, 0.3
+# A buffer that stays so many times over its mark is one that somebody fills without waiting.
+FAR = 10.0
 
 
 def pressed(flow: Flow) -> list[Strain]:
@@ -37,6 +39,15 @@ def growing(flow: Flow) -> list[Strain]:
         if one.kind == QUEUE and one.capacity is None and one.depth >= BACKLOG
         if one.grown >= GROWS * max(1, one.put) and one.depth - one.grown >= BACKLOG / 2
         if one.oldest >= OLD * flow.seconds
+    ]
+
+
+def overflowing(flow: Flow) -> list[Strain]:
+    """Streams that are written to without waiting, and whose peer does not take it: memory is the only limit."""
+    return [
+        one
+        for one in flow.strains.values()
+        if one.kind == STREAM and one.worst >= FAR and one.paused_seconds >= MOSTLY * flow.seconds
     ]
 
 

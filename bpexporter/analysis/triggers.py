@@ -25,6 +25,7 @@ from bpexporter.faults import faults
 from bpexporter.hub.hub import Hub, checked_hub, registry_of
 from bpexporter.hub.names import checked_name
 from bpexporter.primitives.callables import fitted
+from bpexporter.primitives.public import public
 from bpexporter.watching.watch import ledger_of
 
 logger = logging.getLogger("bpexporter")
@@ -34,6 +35,7 @@ LOOKS = 10
 SHORTEST, LONGEST = 0.1, 3600.0
 
 
+@public
 class Stall(NamedTuple):
     """The stall that a trigger passes to its callback."""
 
@@ -47,6 +49,7 @@ class Stall(NamedTuple):
     """The window in seconds."""
 
 
+@public
 class Trigger:
     """A trigger that is on, as `on_stall` gives it. A context manager that cancels at the end of the block."""
 

@@ -24,8 +24,8 @@ from bpexporter.analysis.findings import (
     told_strain,
 )
 from bpexporter.analysis.flow import QUEUE, STREAM, Crew, Flow, Readings, Strain, flow
-from bpexporter.analysis.strains import PRESSED, busy_loops, growing, pressed
-from bpexporter.resources.stage.metrics import ACQUIRE, BLOCKED, DRAIN, GET, IDLE, Link
+from bpexporter.analysis.strains import MOSTLY, PRESSED, busy_loops, growing, overflowing, pressed
+from bpexporter.resources.stage.metrics import ACQUIRE, BLOCKED, DRAIN, GET, IDLE, PUT, Link
 
 HALF = 0.5
 # The busiest task of a stage works so much of its time where it is the one bad member among idle ones.
@@ -50,11 +50,24 @@ class Judge:
     def verdict(self) -> Verdict:
         """All findings, the worst first."""
         found = [*busy_loops(self.flow)]
-        for strain in (*pressed(self.flow), *growing(self.flow)):
+        for strain in dict.fromkeys((*pressed(self.flow), *growing(self.flow), *overflowing(self.flow))):
             found += self._blame(strain)
+        self._pools()
         if any(one.cause == LOOP for one in found):  # whatever waits there waits for its turn
             found = [one for one in found if one.cause not in (STAGE, LIMITER, UNKNOWN)]
         return Verdict(joined(found), tuple(dict.fromkeys(self.notes)))
+
+    def _pools(self) -> None:
+        """Note the queues that may hand out things to use: whoever takes from one gives back to it, and waits."""
+        for kind, queue in self.flow.strains:
+            takers = self.flow.takers(queue) if kind == QUEUE else []
+            waited = sum(crew.waits[queue, QUEUE, GET] for crew in takers)
+            if waited >= MOSTLY * self.flow.seconds and all(crew.uses(QUEUE, queue, PUT) for crew in takers):
+                stages = listed(crew.stage for crew in takers)
+                self.notes.append(
+                    f"{stages} takes from queue {queue!r}, gives back to it and waits for more: if it hands out things "
+                    "to use, such as connections, that is held up and not idle, which watch(..., pool=True) shows"
+                )
 
     # Whose fault it is --------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from operator import ge, itemgetter
 from typing import Any
 
 from bpexporter.catalogue.metrics import READINGS, metrics_of
@@ -41,6 +42,13 @@ def _added(values: list[HistogramReading]) -> HistogramReading:
     return HistogramReading(values[0].bounds, counts, sum(value.sum for value in values))
 
 
+def _taking(places: list[int]) -> Callable[[Any], tuple[Any, ...]]:
+    """Returns the function that takes what stands at these places of a tuple."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)
+
+
 def _merge_field(combine: Callable[[list[Any]], Any], values: Iterable[Any]) -> Any:
     known = [value for value in values if value is not None]
     return combine(known) if len(known) > 1 else known[0] if known else None
@@ -56,16 +64,25 @@ _COMBINE: dict[str, tuple[Callable[[list[Any]], Any], ...]] = {
 }
 
 
-# Per subject, the fields of counted seconds.
+# Per subject, the fields of counted seconds, and what takes them from a reading.
 _SECONDS: dict[str, tuple[str, ...]] = {
     subject: tuple(one.field for one in metrics_of(subject) if (one.kind, one.unit) == ("counter", "seconds"))
     for subject in READINGS
+}
+_TAKEN: dict[str, Callable[[Any], tuple[Any, ...]]] = {
+    subject: _taking([READINGS[subject]._fields.index(field) for field in fields])
+    for subject, fields in _SECONDS.items()
 }
 
 
 def seconds(subject: str, reading: Any) -> tuple[Any, ...]:
     """Returns the counted seconds of `reading`, for `at_least`."""
-    return tuple(getattr(reading, field) for field in _SECONDS[subject])
+    return _TAKEN[subject](reading)
+
+
+def reach(now: tuple[Any, ...], shown: tuple[Any, ...]) -> bool:
+    """Returns whether no counted second of `now` is less than was `shown` before."""
+    return all(map(_reaches, now, shown))
 
 
 def at_least(subject: str, reading: Any, shown: tuple[Any, ...]) -> Any:
@@ -74,15 +91,15 @@ def at_least(subject: str, reading: Any, shown: tuple[Any, ...]) -> Any:
     A thread may be held up between an answer of the clock and the use of it; what was read of its queue meanwhile
     is ahead of it, and would be taken back.
     """
-    now = seconds(subject, reading)
-    if all(map(_reaches, now, shown)):
-        return reading
-    return reading._replace(**dict(zip(_SECONDS[subject], map(_higher, now, shown), strict=True)))
+    higher = map(_higher, seconds(subject, reading), shown)
+    return reading._replace(**dict(zip(_SECONDS[subject], higher, strict=True)))
 
 
 def _reaches(now: Any, shown: Any) -> bool:
+    if type(now) is float and type(shown) is float:
+        return now >= shown
     if isinstance(now, tuple):
-        return shown is None or all(map(_reaches, now, shown))
+        return shown is None or all(map(ge, now, shown))
     if isinstance(now, Mapping):
         return shown is None or all(_reaches(now.get(key, -1), value) for key, value in shown.items())
     return now is None or shown is None or bool(now >= shown)

@@ -87,14 +87,15 @@ def _in_between(sock: int, held: int, tell: int, given: dict[str, Any]) -> None:
 
 def _become_server(sock: int, held: int, tell: int, given: dict[str, Any]) -> None:
     """In the second child: keep the socket and the record, forget all else of the program, and begin anew."""
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     kept = [fcntl.fcntl(fd, fcntl.F_DUPFD, 2 * RECORD) for fd in (sock, held)]
-    os.write(tell, b"k")
+    with contextlib.suppress(BrokenPipeError):  # the program was killed meanwhile: we end soon, and tidy up
+        os.write(tell, b"k")
+    for number in signal.valid_signals():  # only now, for SIGPIPE is ignored until here
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for fd in (0, 1, 2):
         os.dup2(null, fd)
     for fd, place in zip(kept, (SOCKET, RECORD), strict=True):

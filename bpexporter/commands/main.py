@@ -118,7 +118,7 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(call=run_demo)
     metrics = commands.add_parser("metrics", help="print every metric with what it counts and what it means")
     metrics.add_argument(
-        "--markdown", action="store_const", const=markdown_table, dest="table", help="as the table of the README"
+        "--markdown", action="store_const", const=markdown_table, dest="table", help="as a table in Markdown"
     )
     metrics.set_defaults(call=run_metrics, table=plain_table)
     run.word_run(commands)

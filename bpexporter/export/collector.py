@@ -18,6 +18,7 @@ from bpexporter.catalogue.metrics import METRICS
 from bpexporter.hub.hub import Hub, checked_hub
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.primitives.histogram import HistogramReading
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric
 
 FAMILIES: dict[str, Callable[..., Family]] = {
@@ -57,6 +58,7 @@ def _fill(family: Any, metric: Metric, labels: list[str], value: Any) -> None:
         family.add_metric(labels, value)
 
 
+@public
 class Collector(BaseCollector):
     """Collects what `hub` (default: the process-wide one) records, for any registry.
 

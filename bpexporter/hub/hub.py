@@ -11,8 +11,10 @@ from bpexporter.hub.reading import read_registry
 from bpexporter.hub.registry import MAX_NAMES, Registry
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.primitives.histogram import DEFAULT_BUCKETS, checked_buckets
+from bpexporter.primitives.public import public
 
 
+@public
 class Hub:
     """Names, and what is recorded under each.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from bpexporter.catalogue.merging import at_least, merge_all, seconds
+from bpexporter.catalogue.merging import at_least, merge_all, reach, seconds
 from bpexporter.faults import faults
 from bpexporter.hub import process
 from bpexporter.hub.entries import Entry
 from bpexporter.hub.registry import Registry
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.hub.stages import read_stages
+from bpexporter.primitives.peaks import PeakWindow
 from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.exporter.metrics import ItselfReading
 from bpexporter.resources.kinds import RESOURCES
@@ -64,18 +64,33 @@ def _judged(registry: Registry, kinds: Mapping[str, Any]) -> CulpritReading:
 
 def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str, Any]:
     readings = {}
-    for number, entry in enumerate(entries, 1):
-        if not number % GIVE_WAY:
+    for number, entry in enumerate(entries):
+        if number and not number % GIVE_WAY:
             time.sleep(0)
         totals, members = registry.parts(entry)
-        known = [] if totals is None else [totals]
-        sorts = _by_instrument(members).items()
-        found = (one for instrument, ledgers in sorts for one in instrument.read_members(ledgers, registry.clock))
-        merged = merge_all(kind, chain(known, found))
+        merged = (
+            _alone(kind, members, registry.clock)
+            if totals is None and len(members) == 1
+            else merge_all(kind, _found(registry, totals, members))
+        )
         if merged is not None:
-            reading = _with_peaks(entry, merged, registry.clock())
+            reading = merged if entry.peaks is None else _with_peaks(entry.peaks, merged, registry.clock())
             readings[entry.name] = _as_shown(entry, kind, reading)
     return readings
+
+
+def _alone(kind: str, members: list[Any], clock: Callable[[], float]) -> Any:
+    """The reading of the only member of a name, as most are: there is nothing to merge; ``None`` where it fails."""
+    readings = [*members[0].instrument.read_members(members, clock)]
+    return readings[0] if len(readings) == 1 else merge_all(kind, readings)
+
+
+def _found(registry: Registry, totals: Any, members: list[Any]) -> Iterator[Any]:
+    """Readings that say together what was counted under one name."""
+    if totals is not None:
+        yield totals
+    for instrument, ledgers in _by_instrument(members).items():
+        yield from instrument.read_members(ledgers, registry.clock)
 
 
 def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
@@ -89,15 +104,17 @@ def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
 
 
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:
-    if entry.shown_seconds:
+    now = seconds(kind, reading)
+    if entry.shown_seconds and not reach(now, entry.shown_seconds):
         reading = at_least(kind, reading, entry.shown_seconds)
+        now = seconds(kind, reading)
     if entry.shown_seconds or entry.members:  # what nobody changes any more need not be kept twice
-        entry.shown_seconds = seconds(kind, reading)
+        entry.shown_seconds = now
     return reading
 
 
-def _with_peaks(entry: Entry, reading: Any, now: float) -> Any:
-    peak = entry.peaks.read(now) if entry.peaks is not None else 0
+def _with_peaks(peaks: PeakWindow, reading: Any, now: float) -> Any:
+    peak = peaks.read(now)
     if peak and peak > (reading.peak_utilization_ratio or 0):
         return reading._replace(peak_utilization_ratio=peak)
     return reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from bpexporter.primitives.public import public
 from bpexporter.resources.culprit.metrics import CulpritReading
 from bpexporter.resources.limiter.metrics import LimiterReading
 from bpexporter.resources.loop.metrics import LoopReading
@@ -13,6 +14,7 @@ from bpexporter.resources.stage.metrics import StageReading
 from bpexporter.resources.stream.metrics import StreamReading
 
 
+@public
 class Snapshot(NamedTuple):
     """All readings of a hub at one moment."""
 

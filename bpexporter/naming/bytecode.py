@@ -56,8 +56,10 @@ class Walk(Machine):
     def _yield(self, instruction: dis.Instruction) -> None:
         if instruction.opname in CALLS:
             self.pop(CALLS[instruction.opname] + (instruction.arg or 0))
+        elif instruction.opname == "SEND":
+            self.awaited()
         else:
-            self.pop(2 if instruction.opname == "SEND" or instruction.opname.startswith("BINARY_") else 1)
+            self.pop(2 if instruction.opname.startswith("BINARY_") else 1)
         self.gave_up, self.names = False, ()
         self.stack.append(VALUE)
 

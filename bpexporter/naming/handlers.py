@@ -189,7 +189,7 @@ def yielded(machine: Machine, instruction: dis.Instruction) -> Target | None:
 
 def awaited(machine: Machine, instruction: dis.Instruction) -> None:
     """Something else is awaited on the way, as the end of ``async with`` is."""
-    taken = machine.pop(2)
+    taken = machine.awaited()
     machine.gave_up |= VALUE in taken and not machine.entering
     machine.stack.append(VALUE if VALUE in taken else UNKNOWN)
     machine.entering = False

@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from bpexporter.naming.targets import UNKNOWN, VALUE
+from bpexporter.naming.targets import NULL, UNKNOWN, VALUE
 
 # The place at which a coroutine waits: from 3.13 on after the instruction that has yielded.
 WAITS = (("RESUME", "YIELD_VALUE"), ("YIELD_VALUE", "SEND"))
@@ -60,6 +60,10 @@ class Machine:
         taken = self.stack[-entries:]
         del self.stack[-entries:]
         return [UNKNOWN] * (entries - len(taken)) + taken
+
+    def awaited(self) -> list[Any]:
+        """Take what is awaited, and what is sent to it; from 3.15 on there is an entry between the two."""
+        return self.pop(3 if self.entry(2) == NULL else 2)
 
     def entry(self, depth: int) -> Any:
         """The entry at `depth`, 1 being the uppermost."""

@@ -33,4 +33,5 @@ def is_harmless(value: Any) -> bool:
 
 def share(part: float, whole: float) -> float:
     """`part` of `whole`, 0 to 1, where a limit may be exceeded: `maxsize` is no whole number, or was lowered."""
-    return min(1.0, max(0.0, part / whole))
+    ratio = part / whole
+    return ratio if 0.0 <= ratio <= 1.0 else min(1.0, max(0.0, ratio))

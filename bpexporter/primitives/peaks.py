@@ -32,4 +32,6 @@ class PeakWindow:
 
     def read(self, now: float) -> float:
         """The highest level that was left in the 60 s before `now`; 0 when there is none."""
-        return max((level for left, level in tuple(self.levels) if left >= now - PEAK_WINDOW), default=0)
+        levels, oldest = self.levels, now - PEAK_WINDOW
+        # The first that is not too old is the highest.
+        return next((level for left, level in levels if left >= oldest), 0) if levels else 0

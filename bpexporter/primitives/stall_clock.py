@@ -102,8 +102,10 @@ class StallClock:
 
     def read(self, now: float) -> Waiting:
         """The state at `now`; may be called from any thread."""
+        if not self.waiting:
+            return Waiting(0, self.seconds, self.stalled, 0.0, self.begun)
         seconds, stalled, since, begun, starts = self.copy()
-        ages = [max(0.0, now - start) for start in starts.values()]
+        ages = [now - start if now > start else 0.0 for start in starts.values()]
         if not ages:
             return Waiting(0, seconds, stalled, 0.0, begun)
         wall = stalled + max(0.0, now - since)

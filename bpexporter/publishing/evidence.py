@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,10 +32,9 @@ class Evidence(NamedTuple):
 
 
 def keep(folder: Path, path: Path) -> None:
-    """Move the file of a killed process to the others."""
+    """Move the file of a killed process to the others; `tidy` bounds them."""
     (folder / KEPT).mkdir(mode=0o700, exist_ok=True)
     path.rename(folder / KEPT / path.name)
-    tidy(folder, time.monotonic())
 
 
 def tidy(folder: Path, now: float) -> None:

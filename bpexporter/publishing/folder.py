@@ -194,12 +194,12 @@ class Folder:
     def _folding(self, dead: list[_Dead]) -> None:
         try:
             self._fold(dead)
+            evidence.tidy(self.path, self._clock())
         except OSError as error:
             faults.tell(f"folding: {error.errno}", "bpexporter cannot fold the dead in %s: %r", self.path, error)
 
     def _fold(self, dead: list[_Dead]) -> None:
         if not self._waiting and not self._names_to_keep() and not self._must_write:
-            evidence.tidy(self.path, self._clock())
             return
         self._admit()
         rows = {name: publication.rows for name, publication in self._waiting.items()}

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.faults import faults
 from bpexporter.hub import beginnings
 from bpexporter.hub.hub import Hub, checked_hub
+from bpexporter.primitives.public import public
 from bpexporter.primitives.threads import own_thread
 from bpexporter.publishing.format import doubles_of, names_of
 from bpexporter.publishing.own_file import Lost, OwnFile, made_folder
@@ -34,17 +36,18 @@ def paced(cost: float) -> float:
     return min(LONGEST, max(USUAL, cost / SHARE))
 
 
+@public
 class Publisher:
     """The publisher of this process's readings, from the first object that is watched on."""
 
     def __init__(self, folder: Path, hub: Hub) -> None:
         self.folder = folder
         self._hub = hub
-        self._about = about_process()
+        self._began = time.monotonic()
         self._file = OwnFile(folder)
         self._base: Rows = {}  # counts that were published under another ID, and are counted there
         self._published: Rows = {}  # the last that was, from the beginning on
-        self._named: tuple[list[Any], bytes] = [], b""
+        self._named: tuple[Any, bytes] = None, b""
         self._start()
 
     def _start(self) -> None:
@@ -87,9 +90,10 @@ class Publisher:
                 return
 
     def _names(self, rows: Rows) -> bytes:
-        named = [(key, layout) for key, (layout, _numbers) in rows.items()]
-        if named != self._named[0] or not self._named[1]:
-            self._named = named, names_of(rows, self._about)
+        about = about_process(self._began)
+        named = about, [(key, layout) for key, (layout, _numbers) in rows.items()]
+        if named != self._named[0]:
+            self._named = named, names_of(rows, about)
         return self._named[1]
 
     # Life ---------------------------------------------------------------------------------------------
@@ -152,8 +156,8 @@ class Publisher:
         began = self._thread is not None
         self._file.close()
         self._file, self._base, self._published = OwnFile(self.folder), {}, {}
-        self._about = about_process()
-        self._named = [], b""
+        self._began = time.monotonic()
+        self._named = None, b""
         self._start()
         util: Any = sys.modules.get("multiprocessing.util")
         if util is not None:  # it is about to forget the finalizers, and to call these
@@ -162,11 +166,13 @@ class Publisher:
             self.begin()
 
 
-def about_process() -> dict[str, Any]:
-    """Returns the process's account of itself: no arguments, which may hold secrets."""
+def about_process(began: float) -> dict[str, Any]:
+    """Returns the process's account of itself, as it is now: its program without arguments, which may hold secrets."""
     words = getattr(sys, "orig_argv", None) or sys.argv
-    program = next((word for word in sys.argv[:1] if word), words[0] if words else "")
-    return {"pid": os.getpid(), "program": Path(program).name[:100], "began": time.monotonic()}
+    program = Path(next((word for word in sys.argv[:1] if word), words[0] if words else ""))
+    if program.name == "__main__.py":  # a package that is run by its name
+        program = program.parent
+    return {"pid": os.getpid(), "program": program.name[:100], "began": began, "unseen": unseen()}
 
 
 # The publisher of the process -----------------------------------------------------------------------------------

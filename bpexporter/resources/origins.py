@@ -55,11 +55,16 @@ def _owner(filename: str, module: str) -> int:
 
 def is_inner(module: str, filename: str) -> bool:
     """Returns whether code is the standard library's or our own."""
-    top = module.partition(".")[0]
-    if top == __name__.partition(".")[0]:
+    if is_ours(module):
         return True
+    top = module.partition(".")[0]
     theirs = filename.startswith((LIBRARY, "<frozen")) and "-packages" not in filename
     return theirs and top in sys.stdlib_module_names and top != "__main__"
+
+
+def is_ours(module: str) -> bool:
+    """Returns whether a module is one of our own."""
+    return module.partition(".")[0] == __name__.partition(".")[0]
 
 
 def module_name(globals_: dict[str, Any]) -> str:

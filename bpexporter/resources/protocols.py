@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from bpexporter.faults import faults
 
-# After so many members a reading gives way to other threads: they take about half a millisecond.
-GIVE_WAY = 40
+# After so many members a reading gives way to other threads: they take up to a millisecond.
+GIVE_WAY = 100
 
 
 class Registry(Protocol):
@@ -73,6 +74,8 @@ class Instrument(Protocol[L, R_co]):
     kind: str
     clocks: tuple[tuple[str, str], ...] = ()
     """The directions in which a task may wait for such a resource, and the stall clock of its ledger for each."""
+    directions: Mapping[str, str] = MappingProxyType({})
+    """By side of the ledger: the direction that it is shown as, where that is another; empty where it is none."""
 
     def ledger_of(self, obj: Any) -> L | None:
         """The ledger of `obj`, ``None`` where it is not watched; runs none of the host's code."""

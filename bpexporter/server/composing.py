@@ -1,4 +1,4 @@
-"""What the state says of resources, stages and links: from two readings and the seconds between them."""
+"""The content of the state: resources, stages and links, from two readings and the seconds between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bpexporter.server.history import Point
 
 
 class Figures(NamedTuple):
-    """The fields of a kind's reading that are its members, its callers that are held up, and what comes in and goes out.
+    """The fields of a reading with its members, the callers that are held up, what comes in and what goes out.
 
     What goes out of a kind without such a field is what came in less what is `held`.
     """
@@ -167,5 +167,5 @@ def links(stages: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def own_process() -> list[dict[str, Any]]:
     """Returns the row of the process that serves itself."""
-    about = about_process()
+    about = about_process(0.0)
     return [{"name": f"{about['program']} (pid {about['pid']})", "state": "alive", "age_seconds": 0.0}]

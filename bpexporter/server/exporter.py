@@ -7,15 +7,16 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
 from aiohttp import web
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
+from bpexporter.primitives.public import public
 from bpexporter.primitives.threads import own_thread
 from bpexporter.server.answers import Answers
 from bpexporter.server.composing import own_process
@@ -29,7 +30,8 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
-from bpexporter.server.door import OPEN, Door, Doorkeeper
+from bpexporter.server.door import OPEN, Door
+from bpexporter.server.doorkeeper import Doorkeeper
 from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
@@ -55,6 +57,7 @@ def report(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         logger.warning("%s: %s", context.get("message"), type(error).__name__)
 
 
+@public
 class Exporter:
     """A running endpoint, as `start` makes it. A context manager that stops at the end of the block."""
 
@@ -73,16 +76,15 @@ class Exporter:
         limits: Limits = DEFAULT_LIMITS,
         sock: socket.socket | None = None,
         door: Door = OPEN,
-        processes: Callable[[], list[dict[str, Any]]] = own_process,
-        unseen: Callable[[], list[dict[str, str]]] = list,
+        keeper: StateKeeper | None = None,
     ) -> None:
         self.host = host
         self._door = door
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        keeper = StateKeeper(hub.snapshot, judge=judged, processes=processes, unseen=unseen)
-        self._page = PageAnswers(self._answers.worker, keeper, metrics="metrics", seconds=limits.render)
+        state = keeper or StateKeeper(hub.snapshot, judge=judged, processes=own_process, unseen=unseen)
+        self._page = PageAnswers(self._answers.worker, state, metrics="metrics", seconds=limits.render)
         self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]
         self._selector = selectors.DefaultSelector()

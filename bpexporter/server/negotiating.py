@@ -1,4 +1,4 @@
-"""Content negotiation (RFC 9110, 12.5): the format of the metrics, and whether they are compressed."""
+"""Content negotiation (RFC 9110, 12.5 and 13.1.2): formats, compression, and whether the client has it already."""
 
 from __future__ import annotations
 
@@ -57,3 +57,9 @@ def accepts_gzip(accept_encoding: str) -> bool:
     accepted = qualities(accept_encoding.replace("x-gzip", "gzip"))
     wanted = best(accepted, "gzip", "*")
     return wanted > 0 and wanted >= best(accepted, "identity")
+
+
+def has_already(if_none_match: str, tag: str) -> bool:
+    """Returns whether who sends this ``If-None-Match`` has what is of this tag; a proxy may have made it weak."""
+    known = [one.strip().removeprefix("W/") for one in if_none_match.split(",")]
+    return known == ["*"] or tag in known

@@ -10,19 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bpexporter.hub.snapshot import Labelled, Snapshot
-from bpexporter.publishing.evidence import Evidence
 from bpexporter.publishing.folder import Folder
-from bpexporter.resources.kinds import LOOP, RESOURCES
 from bpexporter.server.door import OPEN, Door
 from bpexporter.server.exporter import Exporter
+from bpexporter.server.folder_state import keeper_of
 
 POLL_SECONDS, LOOK_SECONDS = 1.0, 0.1
-# The kinds that hold something back; loops run them.
-HOLDING = tuple(kind for kind in RESOURCES if kind != LOOP)
-LOOKED_FOR = (
-    "asyncio's queues, streams and semaphores, and the loops that run them, made after the program began; "
-    "what threads, other processes' queues and other languages do is not seen"
-)
 
 
 class PerProcess:
@@ -62,9 +55,7 @@ class Sidecar:
     ) -> None:
         self.folder = Folder(dir)
         source = PerProcess(self.folder) if per_process else self.folder
-        self.exporter = Exporter(
-            host, port, hub=source, sock=sock, door=door, processes=self._processes, unseen=self._unseen
-        )
+        self.exporter = Exporter(host, port, hub=source, sock=sock, door=door, keeper=keeper_of(self.folder))
         self._over = threading.Event()
 
     def serve(
@@ -90,51 +81,3 @@ class Sidecar:
     def stop(self) -> None:
         """End `serve`; may be called from a signal handler."""
         self._over.set()
-
-    def _processes(self) -> list[dict[str, Any]]:
-        alive = [
-            {"name": f"{one.program} (pid {one.pid})", "state": "alive", "age_seconds": round(one.age, 3)}
-            for one in self.folder.processes()
-        ]
-        return alive + [_killed(one) for one in self.folder.evidence()]
-
-    def _unseen(self) -> list[dict[str, str]]:
-        snapshot = self.folder.snapshot()
-        left_out = snapshot.kinds["itself"][""].files_left_out
-        found = [{"what": f"{count} files in {self.folder.path}", "why": why} for (why,), count in left_out.items()]
-        if not any(snapshot.kinds[kind] for kind in HOLDING):
-            found.append({"what": "nothing is watched", "why": f"looked for were {LOOKED_FOR}"})
-        return found
-
-
-def _killed(evidence: Evidence) -> dict[str, Any]:
-    """A process that was killed, with what was fullest in it."""
-    last: list[dict[str, Any]] = [
-        {"kind": kind, "name": name, "reading": _numbers(reading)}
-        for kind in HOLDING
-        for name, reading in evidence.snapshot.kinds[kind].items()
-    ]
-    last.sort(key=lambda one: _fullness(one["reading"]), reverse=True)
-    ends = "".join(f"; {one['kind']} {one['name']}: {_level(one['reading'])}" for one in last[:3])
-    return {
-        "name": f"{evidence.program} (pid {evidence.pid}){ends}",
-        "state": "killed",
-        "age_seconds": round(evidence.age, 3),
-        "last": last[:50],
-    }
-
-
-def _numbers(reading: Any) -> dict[str, float]:
-    return {field: value for field, value in reading._asdict().items() if isinstance(value, (int, float))}
-
-
-def _fullness(reading: dict[str, float]) -> tuple[float, ...]:
-    fields = "longest_block_seconds", "utilization_ratio", "depth_items", "buffered_bytes"
-    return tuple(reading.get(field, 0.0) for field in fields)
-
-
-LEVELS = {"depth_items": "items", "buffered_bytes": "bytes", "in_use_permits": "permits in use"}
-
-
-def _level(reading: dict[str, float]) -> str:
-    return next((f"{reading[field]:g} {unit}" for field, unit in LEVELS.items() if field in reading), "not known")

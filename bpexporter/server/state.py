@@ -23,7 +23,7 @@ from bpexporter.settings import VERSION
 
 STATE_VERSION = 1
 # A reading is shared for so long; longer where it would take more than this share of a core, but not over the last.
-POLL_SECONDS, SHARE, MOST_SECONDS = 1.0, 0.008, 5.0
+POLL_SECONDS, SHARE, MOST_SECONDS = 1.0, 0.006, 5.0
 # Rates and the verdict are those of the last readings that are at least so far apart.
 INTERVAL_SECONDS = 5.0
 # A loop that was late for so much of each reading since is stuck.
@@ -33,7 +33,7 @@ MOST_KEPT = 8
 
 
 class Question(NamedTuple):
-    """What somebody wants to know of the state."""
+    """A question about the state: which part of it somebody asks for."""
 
     since: int | None = None
     """Only the history after this step; ``None`` asks for all of it."""
@@ -167,7 +167,7 @@ class StateKeeper:
         return {**self._common, "resources": resources, "history": history}
 
     def _composed_for_all(self) -> dict[str, Any]:
-        """What is the same whatever is asked; the verdict is judged where somebody asks alone."""
+        """The part that is the same whatever is asked; the verdict is judged where somebody asks alone."""
         interval = self._interval()
         kinds = interval.now.snapshot.kinds
         before, now, seconds = interval.before.snapshot, interval.now.snapshot, interval.seconds

@@ -14,11 +14,13 @@ from typing import Any, Self, TypeVar
 from bpexporter.faults import faults
 from bpexporter.hub import process
 from bpexporter.hub.names import checked_name
+from bpexporter.primitives.public import public
 from bpexporter.resources.stage.naming import give, take_back
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@public
 class stage:  # noqa: N801  used as a function is
     """Names what runs in the block, or in the decorated coroutine function, as the stage `name`.
 

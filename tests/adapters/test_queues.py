@@ -59,6 +59,30 @@ async def test_a_stream_without_a_buffer(hub):
     send.close(), receive.close()
 
 
+@pytest.mark.parametrize("size", [0, 2])
+async def test_who_hands_over_is_not_who_waited(size, hub):
+    """Who takes from a stream, and so ends the wait of a sender, gets from it alone; and the other way round."""
+    send, receive = anyio.create_memory_object_stream[int](size)
+
+    async def produce():
+        for number in range(20):
+            await asyncio.sleep(0.005 if number < 10 else 0)  # over what is told of a wait
+            await send.send(number)
+
+    async def consume():
+        for number in range(20):
+            await receive.receive()
+            await asyncio.sleep(0.005 if number > 10 else 0)
+
+    await asyncio.gather(produce(), consume())
+    links = {
+        name.rpartition(".")[2]: {direction for _resource, _kind, direction in stage.link_info}
+        for name, stage in hub.snapshot().stages.items()
+    }
+    assert links == {"produce": {"put"}, "consume": {"get"}}
+    send.close(), receive.close()
+
+
 @pytest.mark.parametrize("size", [0, 2, float("inf")])
 async def test_what_is_counted_is_what_happened(size, hub):
     """Whoever is cancelled at whatever moment: puts, gets and depth agree, and nobody seems to wait for ever."""

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import uvloop
 from scenes import short
 
@@ -45,6 +45,12 @@ def judged(build, *, loop="asyncio", warm=1.0, seconds=2.0):
     return concluded(first.kinds, second.kinds, passed).findings
 
 
+def judged_on_each_loop(build, **options):
+    """The findings of each loop's program; all run at the same time."""
+    with ThreadPoolExecutor(len(LOOPS)) as pool:
+        return list(pool.map(lambda loop: judged(build, loop=loop, **options), LOOPS))
+
+
 def accused(findings):
     """Cause and name of each."""
     return [(one.cause, short(one.name)) for one in findings]
@@ -64,8 +70,7 @@ async def send(queue, writer):
         await writer.drain()
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_a_slow_peer(loop):
+def test_a_slow_peer():
     """The peer that does not read is named, not the stage that writes to it."""
 
     async def build(hub, stack):
@@ -80,9 +85,9 @@ def test_a_slow_peer(loop):
         queue = watch(asyncio.Queue(5), "chunks", hub=hub)
         return produce(queue), send(queue, writer)
 
-    findings = judged(build, loop=loop, warm=2.0)
-    assert accused(findings) == [("peer", "upstream")]
-    assert "send" in [short(one) for one in findings[0].held_up]
+    for findings in judged_on_each_loop(build, warm=2.0):
+        assert accused(findings) == [("peer", "upstream")]
+        assert "send" in [short(one) for one in findings[0].held_up]
 
 
 async def in_threads(queue):
@@ -92,15 +97,15 @@ async def in_threads(queue):
         await asyncio.to_thread(time.sleep, 0.05)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_slow_work_in_threads(loop):
+def test_slow_work_in_threads():
     """Who awaits work in a thread is at work."""
 
     async def build(hub, stack):
         queue = watch(asyncio.Queue(5), "jobs", hub=hub)
         return produce(queue), in_threads(queue)
 
-    assert accused(judged(build, loop=loop)) == [("stage", "in_threads")]
+    for findings in judged_on_each_loop(build):
+        assert accused(findings) == [("stage", "in_threads")]
 
 
 async def computes(queue):
@@ -132,11 +137,14 @@ def test_several_threads_with_loops_of_their_own():
     """Loops of several threads have stages of their own: the slow one is named, though its loop has time."""
 
     async def build(hub, stack):
+        ended = threading.Event()
+
         def other():
             async def main():
                 mine = watch(asyncio.Queue(5), "others", hub=hub)
                 tasks = [asyncio.ensure_future(one) for one in (produce(mine), in_threads(mine))]
-                await asyncio.sleep(6)
+                while not ended.is_set():  # noqa: ASYNC110  another thread ends it
+                    await asyncio.sleep(0.02)
                 for task in tasks:
                     task.cancel()
 
@@ -145,6 +153,7 @@ def test_several_threads_with_loops_of_their_own():
         thread = threading.Thread(target=other)
         thread.start()
         stack.callback(thread.join, 20)
+        stack.callback(ended.set)
         queue = watch(asyncio.Queue(5), "jobs", hub=hub)
 
         @bpexporter.stage("quick")

@@ -445,3 +445,27 @@ def test_shares_agree_with_what_the_stages_know_of_themselves(works, tasks):
         known = [sum(one.spent[state] for one in timed) for state in ("idle", "blocked", "working")]
         shares = [one / sum(told) for one in told]
         assert shares == pytest.approx([one / sum(known) for one in known], abs=0.02)
+
+
+async def borrower(pool):
+    """Takes something to use, and gives it back."""
+    while True:
+        connection = await pool.get()
+        await asyncio.sleep(0.1)
+        pool.put_nowait(connection)
+
+
+def test_a_queue_that_may_be_a_pool():
+    """Whoever takes, gives back and waits is idle or held up, which nobody can know: both are said."""
+
+    def build(scene):
+        pool = scene.queue("pool", 2, asyncio.LifoQueue)
+        for connection in range(2):
+            pool.put_nowait(connection)
+        scene.run(*(borrower(pool) for _ in range(6)))
+
+    scene = play(build)
+    assert scene.accused == []
+    (note,) = scene.verdict.notes
+    assert "pool=True" in note
+    assert "borrower takes from queue 'pool'" in note

@@ -14,12 +14,16 @@ class Service:
         self.jobs: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue(maxsize=20)
         self.limit = asyncio.Semaphore(50)
 
-    async def handle(self, request: web.Request) -> web.Response:
-        """One request."""
+    async def job(self) -> None:
+        """One job, done by a worker."""
         async with self.limit:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             await self.jobs.put(done)
             await done
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """One request."""
+        await self.job()
         return web.json_response({"path": request.path})
 
     async def work(self) -> None:
@@ -28,7 +32,7 @@ class Service:
             (await self.jobs.get()).set_result(None)
             self.jobs.task_done()
 
-    async def workers(self, _app: web.Application) -> AsyncIterator[None]:
+    async def workers(self, _app: object = None) -> AsyncIterator[None]:
         """Two of them, as long as the application runs."""
         tasks = [asyncio.create_task(self.work()) for _ in range(2)]
         yield

@@ -1,25 +1,51 @@
-"""A real aiohttp service under load, alone and under `bpexporter run` with a scrape each second."""
+"""Real services under wrk, alone and under `bpexporter run` with a scrape each second.
 
-import asyncio
+Both legs are up at once and are asked in turn, so that what the machine does besides falls on both.
+"""
+
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
+from typing import NamedTuple
 
 from .scale import Scale
-from .tables import Figures
+from .tables import Figures, under
 
-PROGRAM = Path(__file__).with_name("served.py")
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CONNECTIONS = 16
-ROUNDS = 5
-REQUEST = b"GET / HTTP/1.1\r\nHost: service\r\n\r\n"
+ROUNDS = 7
+SHARE = 0.95
+TICKS = os.sysconf("SC_CLK_TCK")
+
+UVICORN = ("-m", "uvicorn", "tests.benchmarks.served_asgi:app", "--log-level", "critical", "--port", "PORT")
+SERVICES = {
+    "aiohttp": (str(HERE / "served.py"), "PORT"),
+    "uvicorn and starlette": (*UVICORN, "--loop", "asyncio"),
+    "uvicorn and starlette on uvloop": (*UVICORN, "--loop", "uvloop"),
+}
+WAYS = {"keep-alive": (), "a connection a request": ("-H", "Connection: close")}
+TIMES = {"us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+class Load(NamedTuple):
+    """What came of one stretch of load on one leg."""
+
+    rate: float
+    """Requests a second."""
+    p99: float
+    """The 99th percentile of their milliseconds."""
+    cpu: float
+    """Microseconds of CPU that the service took for each."""
 
 
 def free_port() -> int:
@@ -29,74 +55,96 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def service(*, watched: bool) -> Iterator[tuple[int, int]]:
-    """The port of the running service, and the one of its metrics."""
-    port, metrics = free_port(), free_port()
-    ours = ["-m", "bpexporter", "run", "--port", str(metrics)] if watched else []
-    command = [sys.executable, *ours, str(PROGRAM), str(port)]
+def service(command: tuple[str, ...], *, page: int = 0) -> Iterator[tuple[int, int]]:
+    """The process id of a service that runs, and its port; under `run` where there is a port for its page."""
+    port = free_port()
+    ours = ("-m", "bpexporter", "run", "--port", str(page)) if page else ()
+    words = [sys.executable, *ours, *(word.replace("PORT", str(port)) for word in command)]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(words, env=env, stderr=subprocess.DEVNULL) as process:
         try:
             until = time.monotonic() + 30
             while time.monotonic() < until:
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
                     break
                 time.sleep(0.05)
-            yield port, metrics
+            yield process.pid, port
         finally:
             process.terminate()
 
 
-async def client(port: int, until: float, taken: list[float]) -> None:
-    """One connection that asks again as soon as it is answered."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while (begun := time.perf_counter()) < until:
-        writer.write(REQUEST)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        taken.append(time.perf_counter() - begun)
-    writer.close()
+@contextlib.contextmanager
+def scraping(page: int) -> Iterator[None]:
+    """Scrape once a second."""
+    ended = threading.Event()
+
+    def scrape() -> None:
+        while not ended.wait(1):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{page}/metrics").read()
+
+    thread = threading.Thread(target=scrape)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
-async def load(port: int, seconds: float) -> list[float]:
-    """The seconds that each request took."""
-    taken: list[float] = []
-    until = time.perf_counter() + seconds
-    await asyncio.gather(*(client(port, until, taken) for _ in range(CONNECTIONS)))
-    return taken
+def cpu_of(pid: int) -> float:
+    """Seconds of CPU that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-async def scrape(metrics: int) -> None:
-    """Once a second, as long as it is let."""
-    while True:
-        await asyncio.sleep(1)
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(lambda: urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics").read())
+def load(pid: int, port: int, seconds: float, headers: tuple[str, ...]) -> Load:
+    """Ask a service for so long."""
+    command = ("wrk", "-t", "1", "-c", str(CONNECTIONS), "-d", f"{max(1, round(seconds))}s", "--latency", *headers)
+    before = cpu_of(pid)
+    done = subprocess.run([*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True)
+    took = cpu_of(pid) - before
+    requests = re.search(r"(\d+) requests in", done.stdout)
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+    p99 = re.search(r"99%\s+([\d.]+)([a-z]+)", done.stdout)
+    assert requests, done.stdout
+    assert rate, done.stdout
+    assert p99, done.stdout
+    return Load(float(rate[1]), float(p99[1]) * TIMES[p99[2]], took / int(requests[1]) * 1e6)
 
 
-async def leg(port: int, metrics: int, seconds: float, *, watched: bool) -> tuple[float, float]:
-    """Requests a second, and the 99th percentile of their milliseconds."""
-    await load(port, seconds / 4)
-    scraping = asyncio.create_task(scrape(metrics)) if watched else None
-    taken = await load(port, seconds)
-    if scraping is not None:
-        scraping.cancel()
-    return len(taken) / seconds, quantiles(taken, n=100)[98] * 1e3
+def loads(command: tuple[str, ...], headers: tuple[str, ...], seconds: float) -> list[tuple[Load, Load]]:
+    """Of each round: alone, and under `run`."""
+    page = free_port()
+    with service(command) as alone, service(command, page=page) as ours, scraping(page):
+        legs = (alone, ours)
+        for leg in legs:
+            load(*leg, seconds / 4, headers)
+        found = []
+        for number in range(ROUNDS):
+            pair = [load(*leg, seconds, headers) for leg in legs[:: -1 if number % 2 else 1]]
+            found.append((pair[number % 2], pair[1 - number % 2]))
+        return found
+
+
+def compared(what: str, found: list[tuple[Load, Load]]) -> Figures:
+    """The medians of both legs, and of the ratios of the rounds."""
+
+    def ratio(field: str) -> float:
+        return median(getattr(ours, field) / getattr(alone, field) for alone, ours in found)
+
+    alone, ours = (Load(*map(median, zip(*leg, strict=True))) for leg in zip(*found, strict=True))
+    rate, spared = ratio("rate"), 1 / ratio("cpu")
+    more, cheap = (under(f"{one:.2f}x", one, SHARE) for one in (rate, spared))
+    yield f"{what}: requests a second", more, f"{ours.rate:,.0f}, alone {alone.rate:,.0f}", f">= {SHARE}x"
+    yield f"{what}: requests for the same CPU", cheap, f"{ours.cpu:.0f} us each, alone {alone.cpu:.0f}", f">= {SHARE}x"
+    yield f"{what}: 99th percentile", f"{ratio('p99'):.2f}x", f"{ours.p99:.1f} ms, alone {alone.p99:.1f}", ""
 
 
 def serving(scale: Scale) -> Figures:
-    """The medians of some rounds, each with both legs."""
-    found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
-    for _ in range(ROUNDS):
-        for watched, results in found.items():
-            with service(watched=watched) as (port, metrics):
-                results.append(asyncio.run(leg(port, metrics, scale.served, watched=watched)))
-    (bare, bare_p99), (ours, ours_p99) = (map(median, zip(*results, strict=True)) for results in found.values())
-    yield (
-        "aiohttp service under `run`: requests a second",
-        f"{ours:,.0f}",
-        f"alone {bare:,.0f} ({ours / bare:.2f}x)",
-        "",
-    )
-    yield "the same, 99th percentile of a request", f"{ours_p99:.1f} ms", f"alone {bare_p99:.1f} ms", ""
+    """Three lines for each service and each way to ask it."""
+    if subprocess.run(["sh", "-c", "command -v wrk"], capture_output=True, check=False).returncode:
+        raise ImportError("wrk is not installed: apt-get install wrk")
+    for name, command in SERVICES.items():
+        for way, headers in WAYS.items():
+            yield from compared(f"{name}, {way}", loads(command, headers, scale.served))

@@ -24,3 +24,8 @@ def times(ratio: float | None) -> str:
 def over(text: str, value: float | None, target: float | None) -> str:
     """`text`, bold where the value is over its target."""
     return f"**{text}**" if value is not None and target is not None and value > target else text
+
+
+def under(text: str, value: float, target: float) -> str:
+    """`text`, bold where the value is under its target."""
+    return f"**{text}**" if value < target else text

@@ -1,6 +1,7 @@
 """`bpexporter diagnose`: in words and as JSON, of an address, of a folder, and its exit codes."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 import bpexporter
+from bpexporter.commands.diagnose import address
 from bpexporter.commands.main import main
+from bpexporter.publishing.folder import Folder
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -146,6 +149,13 @@ def test_wrong_use(words, capsys):
     assert ended.value.code == 2
 
 
+def stored(folder):
+    """How many items have been taken from the queue of orders, as a process has published in `folder`."""
+    with contextlib.closing(Folder(folder)) as published:
+        found = published.snapshot().queues.get("orders")
+    return found.gets if found is not None else 0
+
+
 def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     """A process that publishes is judged; when it is killed, what it had found and what was growing is still told."""
     script, folder = tmp_path / "shop.py", tmp_path / "published"
@@ -155,10 +165,11 @@ def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
         try:
             assert process.stdout.readline() == "ready\n"
-            time.sleep(3)  # it publishes once a second
-            assert main(["diagnose", "--dir", str(folder), "--seconds", "4", "--json"]) == 1
+            until = time.monotonic() + 30
+            while not stored(folder) and time.monotonic() < until:
+                time.sleep(0.1)
+            assert main(["diagnose", "--dir", str(folder), "--seconds", "2", "--json"]) == 1
             living = json.loads(capsys.readouterr().out)
-            time.sleep(5)
         finally:
             process.send_signal(signal.SIGKILL)
     assert ("stage", "shop:slow_store") in [(one["cause"], one["name"]) for one in living["findings"]]
@@ -167,3 +178,13 @@ def test_a_folder_of_the_living_and_the_dead(tmp_path, capsys):
     assert "stage shop:slow_store cannot keep up" in told
     assert "was killed" in told
     assert "queue 'log' held" in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:9877", "http://127.0.0.1:9877/", "http://127.0.0.1:9877/metrics/", "http://127.0.0.1:9877/api/state",
+     "http://127.0.0.1:9877/metrics/api/state"],
+)  # fmt: skip
+def test_any_address_of_an_exporter_will_do(url):
+    """That of the page, of the metrics, of the state, with and without a scheme."""
+    assert address(url) == "http://127.0.0.1:9877/metrics"

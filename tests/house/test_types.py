@@ -8,6 +8,8 @@ from pathlib import Path
 
 from needs import missing
 
+import bpexporter
+
 PACKAGE = Path(__file__).parents[2] / "bpexporter"
 CASES = Path(__file__).parents[1] / "support" / "typing_cases.py"
 
@@ -54,3 +56,10 @@ def test_public_face_is_typed():
     ]
     assert found == marked, said
     assert len(marked) > 8
+
+
+def test_public_classes_say_whose_they_are():
+    """Wherever it is defined, a class that users know calls itself bpexporter's own."""
+    classes = [one for one in (getattr(bpexporter, name) for name in bpexporter.__all__) if isinstance(one, type)]
+    assert len(classes) > 10
+    assert {one.__module__ for one in classes} == {"bpexporter"}

@@ -192,6 +192,25 @@ def test_what_a_coroutine_assigns(hub):
     assert made_by(source, hub) == ["app.main:local", "app.main:made", "app:jobs", "app.main.inner:closed"]
 
 
+def test_what_is_entered_and_what_is_awaited_on_the_way(hub):
+    """A manager is called what ``async with`` gives; what is awaited is called after the list to which it goes."""
+    source = """
+        class Managed(Queue):
+            async def __aenter__(self):
+                return self
+            async def __aexit__(self, *error):
+                pass
+        async def make():
+            await asyncio.sleep(0)
+            return Queue()
+        async def main():
+            kept = []
+            async with Managed() as jobs:
+                kept.append(await make())
+    """
+    assert made_by(source, hub) == ["app.main:jobs", "app.main:kept"]
+
+
 def test_one_name_for_one_place(hub):
     """A queue for each connection gives one series, with all of them as members."""
     module = module_of("def connect():\n    inbox = Queue()\n    return inbox, 1")

@@ -197,7 +197,6 @@ def test_evidence_of_crashes_is_kept_and_bounded(tmp_path, monkeypatch):
     """The last readings of the 16 newest that were killed are there for an hour, gauges included."""
     clock = Clock(1_000.0)
     monkeypatch.setattr("bpexporter.publishing.publisher.time.monotonic", clock)
-    monkeypatch.setattr("bpexporter.publishing.evidence.time.monotonic", clock)
     folder = Folder(tmp_path, clock=clock)
     for number in range(20):
         clock.now += 1

@@ -225,6 +225,17 @@ def test_what_is_no_folder_is_refused_at_the_call(given, error):
         bpexporter.publish(given)
 
 
+def test_a_process_is_called_by_its_program(tmp_path, monkeypatch):
+    """By what runs at the time of the publication: `bpexporter run` publishes before the program is loaded."""
+    folder, process = Folder(tmp_path), Process(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/bin/bpexporter", "run", "service.py"])
+    process.work(1)
+    monkeypatch.setattr(sys, "argv", ["/srv/service.py"])
+    process.work(1)
+    assert [one.program for one in folder.processes()] == ["service.py"]
+    folder.close(), process.kill()
+
+
 def test_publishing_twice_is_publishing_once(tmp_path, monkeypatch):
     """The same folder changes nothing; another one goes on there, with all that was counted."""
     hub = bpexporter.Hub()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bpexporter.server.negotiating import accepts_gzip, negotiate
+from bpexporter.server.negotiating import accepts_gzip, has_already, negotiate
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,20 @@ def test_the_format_is_negotiated(accept, openmetrics):
 def test_an_encoding_that_is_refused_is_not_used(accept, zipped):
     """`q=0` says no, to gzip by name and by the star alike."""
     assert accepts_gzip(accept) is zipped
+
+
+@pytest.mark.parametrize(
+    ("header", "known"),
+    [
+        ('"a-1"', True),
+        ('W/"a-1"', True),
+        ('"b", W/"a-1"', True),
+        ("*", True),
+        ('"b"', False),
+        ("", False),
+        ("a-1", False),
+    ],
+)
+def test_who_has_it_already_is_known(header, known):
+    """By the tag, among others and as a proxy weakens it; a star stands for any."""
+    assert has_already(header, '"a-1"') is known

@@ -9,7 +9,7 @@ import pytest
 from fake_clock import Clock
 
 import bpexporter
-from bpexporter.server.state import INTERVAL_SECONDS, MOST_SECONDS, POLL_SECONDS, Question, StateKeeper
+from bpexporter.server.state import INTERVAL_SECONDS, POLL_SECONDS, Question, StateKeeper
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "state.schema.json").read_text())
 

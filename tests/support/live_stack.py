@@ -42,11 +42,16 @@ def sooner(duration: str) -> str:
     return f"{max(1, int(number) * UNITS[unit] // FASTER)}s"
 
 
+def quick(query: str) -> str:
+    """A query with every window, step and offset shorter."""
+    query = re.sub(r"(?<=[\[:])\d+[smhd](?=[\]:])", lambda found: sooner(found[0]), query)
+    return re.sub(r"(?<=offset )\d+[smhd]", lambda found: sooner(found[0]), query)
+
+
 def quickened(rules: dict) -> dict:
     """Rules with every window, offset and `for` shorter; thresholds as they are."""
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-        rule["expr"] = re.sub(r"\[(\d+[smhd])\]", lambda found: f"[{sooner(found[1])}]", rule["expr"])
-        rule["expr"] = re.sub(r"offset (\d+[smhd])", lambda found: f"offset {sooner(found[1])}", rule["expr"])
+        rule["expr"] = quick(rule["expr"])
         if "for" in rule:
             rule["for"] = sooner(rule["for"])
     return rules

@@ -186,11 +186,13 @@ class Model:
 
     def end(self):
         """Nobody is left."""
-        for task in self.waiting:
-            if not self.loop.is_closed():
-                task.cancel()
         if not self.loop.is_closed():
-            self.turn()
+            self._give_up()
             self.loop.close()
         self.waiting.clear()
         gc.collect()
+
+    def _give_up(self):
+        for task in self.waiting:
+            task.cancel()
+        self.turn()

@@ -6,9 +6,10 @@ import argparse
 import shutil
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from bpexporter.commands.top.source import DEFAULT_URL, UrlSource
+from bpexporter.commands.top.source import DEFAULT_URL, DirSource, UrlSource, settled
 from bpexporter.commands.top.words import BLOCKS, PLAIN_BLOCKS, lines
 
 TOP = "Shows what is backing up in a terminal, as it changes"
@@ -18,22 +19,24 @@ MISSING = "the screen needs `textual`: pip install 'bpexporter[top]'; `bpexporte
 def word_top(commands: Any) -> None:
     """Add the command to the words of the command line."""
     top = commands.add_parser("top", help=TOP, description=f"{TOP}. q quits, / filters, s sorts, r reverses.")
-    top.add_argument("url", nargs="?", default=DEFAULT_URL, help="an exporter or a sidecar (default: %(default)s)")
+    source = top.add_mutually_exclusive_group()
+    source.add_argument("url", nargs="?", metavar="URL", help=f"of an exporter or a sidecar (default: {DEFAULT_URL})")
+    source.add_argument("--dir", metavar="DIR", type=Path, help="the folder to which programs publish")
     top.add_argument("--once", action="store_true", help="print it once as text, as for a ticket")
     top.set_defaults(call=run_top)
 
 
 def run_top(options: argparse.Namespace) -> int:
     """Print the state once, or show it until the user leaves."""
-    source = UrlSource(options.url)
-    if options.once:
-        print(as_text(source.state()))
-        return 0
-    if find_spec("textual") is None:
+    if not options.once and find_spec("textual") is None:
         raise OSError(MISSING)
-    from bpexporter.commands.top.screen import run
+    with UrlSource(options.url or DEFAULT_URL) if options.dir is None else DirSource(options.dir) as source:
+        if options.once:
+            print(as_text(settled(source)))
+            return 0
+        from bpexporter.commands.top.screen import run
 
-    return run(source)
+        return run(source)
 
 
 def as_text(state: dict[str, Any]) -> str:

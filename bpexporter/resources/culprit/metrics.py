@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric, declaring
 
 Accused = tuple[str, str, str]
@@ -12,6 +13,7 @@ Accused = tuple[str, str, str]
 LABELS = "cause", "kind", "name"
 
 
+@public
 class CulpritReading(NamedTuple):
     """The verdict of a process at one moment."""
 

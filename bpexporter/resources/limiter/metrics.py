@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from bpexporter.primitives.histogram import HistogramReading
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric, declaring
 
 
+@public
 class LimiterReading(NamedTuple):
     """One limiter, or the limiters of one name, at one moment. ``None`` is what is not known."""
 

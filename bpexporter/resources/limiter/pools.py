@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 from bpexporter.resources.kinds import QUEUE, instrument_of
@@ -20,6 +21,7 @@ class PoolInstrument(Instrument[Any, LimiterReading]):
 
     kind = "limiter"
     clocks = (("acquire", "idle"),)
+    directions = MappingProxyType({"get": "acquire", "put": ""})  # who gives back waits for nothing
 
     def __init__(self) -> None:
         self._queues = instrument_of(QUEUE)

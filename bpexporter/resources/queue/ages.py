@@ -23,14 +23,15 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     if levels.depth <= 0:
         note_empty(ledger, now)
         return 0.0
-    view = _view(ledger, levels)
-    since = _known(ledger, view, now)
-    tracers = ledger.tracers
+    view, tracers = _view(ledger, levels), ledger.tracers
     if isinstance(tracers, ByIdentity):
+        since = _known(ledger, view, now)
         seen = _seen_in_any_order(ledger, tracers, view, now)
         since = min(seen, max(since, tracers.trusted_from))
     elif type(view.container) in INDEXED:
         since = _seen_in_order(ledger, levels, view, now)
+    else:
+        since = min(_known(ledger, view, now), _seen_by_count(ledger, view, now))
     return max(0.0, now - max(since, ledger.nonempty_since))
 
 
@@ -94,17 +95,25 @@ def _seen_in_order(ledger: QueueLedger, levels: Levels, view: View, now: float) 
     sightings = ledger.sightings
     if not isinstance(sightings, Sightings):
         sightings = Sightings(stacked=ledger.order == LIFO)
+    still = sightings.oldest_still(view, empty_at=last_empty(ledger))
+    if still is not None and view.unaccounted == ledger.unaccounted_items and _is_now(ledger, view):
+        return min(still, max(_known(ledger, view, now), sightings.trusted_from))
     for _ in range(ATTEMPTS):
         since = _known(ledger, view, now)
         looked = sightings.copy()
         if view.unaccounted != ledger.unaccounted_items:
             looked.trusted_from = now  # also where as many have come and gone by other ways later
         seen = looked.look(view, now, since=since, empty_at=last_empty(ledger)) if view.depth > 0 else now
-        if ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth:
+        if _is_now(ledger, view):
             ledger.sightings = looked
             return min(seen, max(since, looked.trusted_from))
         view = _view(ledger, levels)  # it has changed meanwhile
     return max(since, sightings.trusted_from)
+
+
+def _is_now(ledger: QueueLedger, view: View) -> bool:
+    """Returns whether nothing has come or gone since `view`."""
+    return ledger.puts == view.puts and ledger.gets == view.puts - view.unaccounted - view.depth
 
 
 def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now: float) -> float:
@@ -112,7 +121,15 @@ def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now
         if view.unaccounted != ledger.unaccounted_items:
             tracers.doubt(view.depth, view.puts)
             tracers.trusted_from = now
-        return tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
+        seen = tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
+        if type(view.container) in INDEXED:
+            return seen
+        return min(seen, _seen_by_count(ledger, view, now))
+    return _seen_by_count(ledger, view, now)
+
+
+def _seen_by_count(ledger: QueueLedger, view: View, now: float) -> float:
+    """Returns since when the oldest item waits, where nobody can look which items lie there."""
     counted = ledger.sightings
     if not isinstance(counted, Counted):
         ledger.sightings = counted = Counted()

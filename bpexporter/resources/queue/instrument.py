@@ -184,7 +184,8 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
 
     def read(self, ledger: QueueLedger, now: float) -> QueueReading:
         """A reading of the queue at `now`; runs none of the host's code."""
-        end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
+        if ledger.producers.waiting or ledger.idle.waiting:
+            end_waits_of_closed_loop(ledger, ledger.live_owner(), now, open_loops=set())
         return read(ledger, self.levels(ledger), now)
 
     def read_members(self, ledgers: Sequence[QueueLedger], clock: Callable[[], float]) -> Iterable[QueueReading]:

@@ -154,6 +154,13 @@ class LevelLedger(MemberLedger):
 
     # Read from any thread ---------------------------------------------------------------------------
 
+    def look(self, levels: Levels, now: float) -> None:
+        """Look at the levels that a reading has found; as a rule they are in the band that is known."""
+        depth, maxsize, capacity, _unfinished, _container = levels
+        band = self.band
+        if maxsize is not self.capacity or not band.floor <= depth < band.ceiling or self.observed is not None:
+            self.observe(depth, capacity, now)
+
     def observe(self, depth: Any, capacity: float | None, now: float) -> None:
         """The level found by a reading may be in another band than where the last put or get has left it."""
         band, since, observed = self.band, self.band_since, self.observed
@@ -172,5 +179,6 @@ class LevelLedger(MemberLedger):
         seconds, present, since, observed = self.band_seconds[:], self.band.index, self.band_since, self.observed
         if observed is not None and observed.band_since == since:
             return tuple(map(add, seconds, observed.seconds_until(now)))
-        seconds[present] += max(0.0, now - since)
+        if now > since:
+            seconds[present] += now - since
         return tuple(seconds)

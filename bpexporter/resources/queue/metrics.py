@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 from bpexporter.primitives.bands import BANDS
 from bpexporter.primitives.histogram import HistogramReading
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric, declaring
 
 
+@public
 class QueueReading(NamedTuple):
     """One queue, or the queues of one name, at one moment. ``None`` is what is not known."""
 

@@ -152,10 +152,8 @@ class QueueSum:
             self.refused = list(map(add, self.refused, refused))
 
     def _add_levels(self, ledger: QueueLedger, levels: Levels, now: float) -> None:
-        depth, maxsize, capacity, unfinished, _container = levels
-        band = ledger.band
-        if maxsize is not ledger.capacity or not band.floor <= depth < band.ceiling or ledger.observed is not None:
-            ledger.observe(depth, capacity, now)
+        depth, _maxsize, capacity, unfinished, _container = levels
+        ledger.look(levels, now)
         self.members += 1
         if unfinished is not None:
             self.unfinished = (self.unfinished or 0) + unfinished

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bpexporter.primitives.public import public
 from bpexporter.resources.declaration import Metric, declaring
 
 IDLE, BLOCKED, WORKING = STATES = "idle", "blocked", "working"
@@ -22,6 +23,7 @@ Link = tuple[str, str, str]
 """Name and kind of a resource, and the direction."""
 
 
+@public
 class StageReading(NamedTuple):
     """One stage at one moment."""
 

@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from bpexporter.resources.awaiting import CO_ASYNC_GENERATOR, CO_COROUTINE, suspended_frames, waiter_for
-from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, origin, plain, written
+from bpexporter.resources.origins import FOREIGN, INNER, MAIN, OWN, is_ours, origin, plain, written
 
 # The name given by hand to the code that runs in a context.
 given: ContextVar[str | None] = ContextVar("bpexporter_stage", default=None)
@@ -96,16 +96,18 @@ def runs_inner(task: Any) -> bool:
 
 
 def awaited_by(task: Any) -> str:
-    """Returns what a task awaits in the end: the innermost function that is not the standard library's or ours.
+    """Returns what a task awaits in the end: the innermost function of a library, else one of the standard library.
 
-    Empty where that is its own code.
+    Empty where that is its own code. What is ours is never named.
     """
-    awaited = ""
-    for frame in list(suspended_frames(task.get_coro()))[-MOST_FRAMES:]:
+    awaited, root = "", task.get_coro()
+    if getattr(root, "cr_running", False):
+        return awaited
+    for frame in list(suspended_frames(root))[-MOST_FRAMES:]:
         place = origin(frame.f_code, frame.f_globals)
         if place.whose in (OWN, MAIN):
             awaited = ""
-        elif place.whose == FOREIGN or not awaited:
+        elif place.whose == FOREIGN or not (awaited or is_ours(place.module)):
             awaited = called(place.module, frame.f_code.co_qualname)
     return awaited
 

@@ -20,14 +20,18 @@ class Present:
 
     def of(self, task: Any) -> tuple[Link, float] | None:
         """The link for which `task` waits, and since when."""
-        for token in (id(getattr(task, "_fut_waiter", None)), id(task)):
-            if token in self.waits:
-                self._claimed.add(token)
-                return self.waits[token]
-        return None
+        token, waits = id(task), self.waits
+        if token not in waits:
+            token = id(getattr(task, "_fut_waiter", None))
+            if token not in waits:
+                return None
+        self._claimed.add(token)
+        return waits[token]
 
     def for_record(self, record: TaskRecord, task: Any) -> tuple[Link, float] | None:
         """The same, where it may wait through helpers: since the last of them began."""
+        if not record.helpers:
+            return self.of(task)
         helpers = [helper for reference in record.helpers if (helper := reference()) is not None]
         waiting = [helper for helper in helpers if not helper.done() and parent_of(helper) is task]
         return max(filter(None, map(self.of, (task, *waiting))), key=lambda one: one[1], default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from bpexporter.primitives.limits import INFINITY
@@ -70,7 +71,7 @@ class TaskRecord:
         """Let its stage have what is new until `now`; it waits at present for a link since some seconds."""
         shown, new, waited = self.shown, {}, 0.0
         for link, total in self._waits(names, present).items():
-            seconds = total - shown.get(link, 0.0)
+            seconds = total - shown[link] if link in shown else total
             if seconds > 0:
                 new[link], shown[link] = seconds, total
                 waited += seconds
@@ -144,7 +145,7 @@ class StageLedger(Totals):
         self.name = name
         self.links: Links = NO_LINKS  # all that its tasks were seen to use
         self.crews: dict[Links, Crew] = {}
-        self.belongs: dict[Links, Crew] = {}  # the crew of those that were seen to use so much of it
+        self.belongs: dict[Links, Crew | None] = {}  # the crew of those that were seen to use so much of it
         self.widest: tuple[Links, ...] = ()  # the crews that no other crew includes
         self.looks: dict[Link, int] = {}  # operations looked at since the last reading
         self.awaits: dict[str, int] = {}
@@ -168,15 +169,14 @@ class StageLedger(Totals):
 
         What it has not been seen to use yet is known of its colleagues where they all use the same.
         """
-        known = self.belongs.get(links)
-        if known is not None:
-            return known
+        if links in self.belongs:
+            return self.belongs[links]
         wider = [one for one in self.widest if links <= one]
         chosen = wider[0] if len(wider) == 1 else links
         if chosen and chosen not in self.crews:
             self._enlist(chosen)
         found = self.crews.get(chosen)
-        if found is not None and len(self.belongs) < MOST_KNOWN:
+        if len(self.belongs) < MOST_KNOWN:
             self.belongs[links] = found
         return found
 
@@ -208,17 +208,24 @@ class StageLedger(Totals):
         return StageReading(
             tasks=self.tasks,
             seconds=(self.seconds[IDLE], self.seconds[BLOCKED], self.seconds[WORKING]),
-            link_info=dict.fromkeys(sorted(self.links), 1),
+            link_info=dict.fromkeys(ordered(self.links), 1),
             crew_tasks={(name,): crew.tasks for name, _, crew in named},
             crew_seconds={(name, state): value for name, _, crew in named for state, value in crew.seconds.items()},
             crew_wait_seconds={
-                (name, *link): crew.waits.get(link, 0.0) for name, links, crew in named for link in sorted(links)
+                (name, *link): crew.waits.get(link, 0.0) for name, links, crew in named for link in ordered(links)
             },
             crew_busiest_ratio={(name,): crew.busiest for name, _, crew in named},
             awaits={(what,): looks for what, looks in self.awaits.items()},
         )
 
 
+@lru_cache(maxsize=MOST_KNOWN)
+def ordered(links: Links) -> tuple[Link, ...]:
+    """Returns the links in the order of their names."""
+    return tuple(sorted(links))
+
+
+@lru_cache(maxsize=MOST_KNOWN)
 def crew_name(links: Links) -> str:
     """Returns the name of a crew: ``orders -> parsed, db``."""
     sources, sinks = (

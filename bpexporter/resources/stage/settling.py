@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.events import _get_running_loop
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -86,11 +87,19 @@ class Settling:
 
     def _look_who_runs(self, loops: Iterable[Any]) -> None:
         """Returns whose step it is. A thread that looks gets its turn within long steps alone, of 5 ms and more."""
-        for loop in loops:
-            task = asyncio.current_task(loop)
-            record = self.table.records.get(id(task)) if task is not None else None
+        own = _get_running_loop()  # there it is the present step that asks
+        others = (loop for loop in loops if loop is not own)
+        running = [task for loop in others if (task := asyncio.current_task(loop)) is not None]
+        for task in running:
+            record = self.table.records.get(id(task)) or self._at_it_again(task)
             if record is not None and record.task() is task:
                 record.stage.awaited(RUNNING)
+        self.table.ran = {id(task) for task in running}
+
+    def _at_it_again(self, task: Any) -> TaskRecord | None:
+        """The record of a task that uses nothing that is watched, and was found in a long step twice in a row."""
+        role = role_of(task, None) if id(task) in self.table.ran else None
+        return self.table.begin(task, role, self.table.walked) if role is not None and role.lasting else None
 
     def _found(self, task: Any, now: float, present: Present) -> None:
         """Begin the record of a task that waits for what is watched, or works for a stage that is known."""
@@ -130,7 +139,8 @@ class Settling:
 
     def _settle_live(self, record: TaskRecord, task: Any, now: float, present: Present) -> bool:
         """Settle what is new of a task that is alive; whether it waits for what is watched."""
-        record.last = max(record.last, now)
+        if now > record.last:
+            record.last = now
         found = present.for_record(record, task)
         if found is None:
             record.settle(now, self.table.links)
@@ -160,14 +170,13 @@ class Settling:
         others, stages = present.unclaimed(), self.table.stages.copy().values()
         told, users = dict(others), dict[Link, list[StageLedger]]()
         for stage in stages:
-            for link in stage.links:
+            for link in stage.links & callers.keys():
                 users.setdefault(link, []).append(stage)
                 told[link] = told.get(link, 0.0) + stage.waits.get(link, 0.0)
         for link, found in users.items():
-            if link in callers:
-                untold = callers[link].seconds - told[link] - self.table.unknown.get(link, 0.0)
-                if untold > NOTHING:
-                    self._share(link, untold, callers[link], found)
+            untold = callers[link].seconds - told[link] - self.table.unknown.get(link, 0.0)
+            if untold > NOTHING:
+                self._share(link, untold, callers[link], found)
         for stage in stages:
             for totals in (stage, *stage.crews.values()):
                 totals.unshown_seconds = 0.0

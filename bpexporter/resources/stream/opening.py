@@ -17,7 +17,6 @@ from typing import Any
 
 from bpexporter.faults import faults
 from bpexporter.primitives.threads import OWN_THREADS
-from bpexporter.resources.patching import guarded
 from bpexporter.resources.stream import pauses, transports
 from bpexporter.resources.stream.connections import Group
 
@@ -50,10 +49,8 @@ class Maker:
 
     def connected(self, protocol: Any, transport: Any) -> None:
         """`protocol` is connected; whoever follows it already knows more."""
-        kind = type(protocol)
-        if kind not in self.groups:
-            self.groups[kind] = self._group(kind, transport)
-        group = self.groups[kind]
+        kind, groups = type(protocol), self.groups
+        group = groups[kind] if kind in groups else self._group(kind, transport)
         if group is not None and not pauses.is_followed(protocol):
             group.add(transport, protocol)
 
@@ -61,17 +58,18 @@ class Maker:
         key = (kind, _place(transport) if self.is_server else "")
         if key not in _groups:
             _groups[key] = None if _grouping is None else _grouping(*key)
+        self.groups[kind] = _groups[key]
         return _groups[key]
 
 
-def _is_heard(protocol: Any) -> bool:
+def _is_heard(kind: type, protocol: Any) -> bool:
     """Returns whether `protocol` is met again when it is connected; streams have writers, which find themselves."""
-    kind = type(protocol)
-    if kind not in _hears:
-        _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
-        if _hears[kind]:
-            pauses.hear(kind)
-            pauses.hook(kind, "connection_made", _connected)
+    if _grouping is None:
+        return False
+    _hears[kind] = kind is not asyncio.StreamReaderProtocol and pauses.can_be_followed(protocol)
+    if _hears[kind]:
+        pauses.hear(kind)
+        pauses.hook(kind, "connection_made", _connected)
     return _hears[kind]
 
 
@@ -88,7 +86,10 @@ def _connected(original: Any) -> Any:
         maker = _expected.pop(id(self), None)
         original(self, transport)
         if maker is not None:
-            guarded(maker.connected, self, transport)
+            try:
+                maker.connected(self, transport)
+            except Exception as error:
+                faults.swallow(error, "a connection")
 
     return connection_made
 
@@ -97,7 +98,8 @@ def _making(factory: Any, maker: Maker) -> Any:
     def make() -> Any:
         protocol = factory()
         try:
-            if _grouping is not None and _is_heard(protocol):
+            kind = type(protocol)
+            if _hears[kind] if kind in _hears else _is_heard(kind, protocol):
                 _expected[id(protocol)] = maker
         except Exception as error:
             faults.swallow(error, "a new protocol")

@@ -24,7 +24,7 @@ HEAP, IMMUTABLE = 1 << 9, 1 << 8
 
 # By id() of the protocol: who follows, and a weak reference to the protocol where there can be one.
 _followers: dict[int, tuple[Following, ...]] = {}
-# By id() of their protocol: connections that are only known to be there.
+# By id() of their protocol: connections that are only known to be there, by the group that knows them.
 known: dict[int, Any] = {}
 _hooked: dict[tuple[type, str], Replaced | Added] = {}
 _heard: set[type] = set()
@@ -49,9 +49,9 @@ class Added:
 def _paused(original: Any) -> Any:
     def pause_writing(self: Any) -> None:
         original(self)
-        connection = known.get(id(self))
-        if connection is not None:
-            guarded(connection.told, self)
+        group = known.get(id(self))
+        if group is not None:
+            guarded(group.told, self)
         _tell(self, "paused")
 
     return pause_writing
@@ -67,10 +67,10 @@ def _resumed(original: Any) -> Any:
 
 def _lost(original: Any) -> Any:
     def connection_lost(self: Any, exc: BaseException | None) -> None:
-        connection = known.pop(id(self), None)
-        if connection is not None:
-            connection.ended()
-        if id(self) in _followers:
+        key = id(self)
+        if key in known:
+            known.pop(key).connections.pop(key, None)
+        if key in _followers:
             _tell(self, "ended")  # before: the socket is still open
         original(self, exc)
 
@@ -180,8 +180,8 @@ def is_following(key: int, follower: Any) -> bool:
 
 def is_followed(protocol: Any) -> bool:
     """Returns whether anybody is told of `protocol`."""
-    following = _followers.get(id(protocol), ())
-    return any(reference is None or reference() is not None for _, reference in following)
+    following = _followers.get(id(protocol))
+    return following is not None and any(reference is None or reference() is not None for _, reference in following)
 
 
 def uninstall() -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 from bpexporter.faults import faults
@@ -124,10 +126,12 @@ def _wrote_lines(ledger: StreamLedger, lines: list[Any], over: bool) -> None:
     wrote(ledger, sum(map(size_of, lines)), over=over)
 
 
-def _setting_protocol(original: Any) -> Any:
+def _setting_protocol(original: Any, until_now: Callable[[Any], Any] | None = None) -> Any:
     def set_protocol(self: Any, protocol: Any) -> Any:
         ledger = self._bpexporter_ledger
-        old = None if ledger is not None else _protocol_until_now(self)
+        old = None
+        if ledger is None:  # there is no protocol while the transport is made
+            old = getattr(self, "_protocol", None) if until_now is None else until_now(self)
         result = original(self, protocol)
         if ledger is not None and not ledger.lost:
             guarded(ledger.instrument.changed, ledger)
@@ -138,16 +142,15 @@ def _setting_protocol(original: Any) -> Any:
     return set_protocol
 
 
-def _protocol_until_now(transport: Any) -> Any:
-    if isinstance(transport, BUFFERED):
-        return getattr(transport, "_protocol", None)  # there is none while it is made
-    return transport.get_protocol()
-
-
 WRAPPERS: dict[str, Callable[[Any], Any]] = {
     "write": _writing,
     "writelines": _writing_lines,
     "set_protocol": _setting_protocol,
+}
+# Of transports that stand above another one.
+LAYERED: dict[str, Callable[[Any], Any]] = {
+    "write": _writing_layered,
+    "set_protocol": partial(_setting_protocol, until_now=methodcaller("get_protocol")),
 }
 _replaced: dict[tuple[type, str], Replaced] = {}
 _marked: set[type] = set()
@@ -178,9 +181,8 @@ def _replace(kind: type, name: str) -> None:
             setattr(one, ATTRIBUTE, None)  # so that a look for a ledger costs nothing where there is none
             _marked.add(one)
     if (owner, name) not in _replaced:
-        is_layered = name == "write" and not issubclass(kind, BUFFERED)
-        wrap = _writing_layered if is_layered else WRAPPERS[name]
-        _replaced[owner, name] = Replaced(owner, {name: wrap(vars(owner)[name])})
+        wraps = WRAPPERS if issubclass(kind, BUFFERED) else {**WRAPPERS, **LAYERED}
+        _replaced[owner, name] = Replaced(owner, {name: wraps[name](vars(owner)[name])})
     _replaced[owner, name].install()
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from bpexporter.server.answers import joined, refuse, send
 from bpexporter.server.connections import HEADERS
 from bpexporter.server.history import STEP_SECONDS
-from bpexporter.server.negotiating import accepts_gzip
+from bpexporter.server.negotiating import accepts_gzip, has_already
 from bpexporter.server.page import assets
 from bpexporter.server.rendering import NotRendered, Worker
 from bpexporter.server.state import Question, StateKeeper
@@ -63,7 +63,7 @@ class PageAnswers:
         try:
             tag = (await self._ask(("tag", asked.readings), lambda: self._keeper.tag(asked).encode())).decode()
             headers = {"Content-Type": "application/json", "ETag": tag, "Vary": "Accept-Encoding"}
-            if request.headers.get("If-None-Match") == tag:
+            if has_already(joined(request, "If-None-Match"), tag):
                 return web.Response(status=304, headers=HEADERS | headers)
             body = await self._ask(("state", tag, asked, zipped), partial(self._keeper.state, asked, compressed=zipped))
         except NotRendered as error:

@@ -83,3 +83,19 @@ async def test_a_pool_goes_on_when_the_last_queue_is_unwatched(hub):
     unwatch(pool)
     assert vars(asyncio.Queue)["get"] is METHODS.originals["get"]
     assert hub.snapshot().limiters["db"].members == 0
+
+
+async def test_who_uses_a_pool_acquires_it():
+    """Who gets from a pool and gives back acquires a limiter, whether it has to wait or not, and does nothing else."""
+    hub = Hub()
+    pool = watch(await filled(asyncio.LifoQueue, 2, number=2), "db", hub=hub, pool=True)
+
+    async def use():
+        for _ in range(3):
+            connection = await pool.get()
+            await asyncio.sleep(0.002)
+            pool.put_nowait(connection)
+
+    await asyncio.gather(*(use() for _ in range(4)))
+    links = {link for stage in hub.snapshot().stages.values() for link in stage.link_info}
+    assert links == {("db", "limiter", "acquire")}

@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake_clock import Clock
@@ -11,6 +13,7 @@ from fake_clock import Clock
 import bpexporter
 from bpexporter import Hub, watch
 from bpexporter.hub.hub import registry_of
+from bpexporter.resources.stage.naming import awaited_by
 from bpexporter.resources.stage.table import MOST_ENDED
 
 
@@ -327,3 +330,155 @@ async def test_gather_of_gets(hub, clock):
     assert (reading.tasks, reading.seconds[0]) == (1, pytest.approx(7, abs=1.01))
     assert sum(reading.seconds) <= 7 + 1e-6
     await end(task)
+
+
+async def test_what_a_stage_awaits_is_never_ours(hub, clock):
+    """A stage named by hand is not found in the frame that named it, be it read while it runs or while it waits."""
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+
+    @bpexporter.stage("parse")
+    async def parse():
+        await queue.put(1)
+        hub.snapshot()
+        clock.now += 2
+        hub.snapshot()
+        await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(parse())
+    await turn()
+    clock.now += 2
+    assert not [what for what in hub.snapshot().stages["parse"].awaits if "bpexporter" in str(what)]
+    await end(task)
+
+
+async def test_members_of_a_task_group_are_a_stage(hub, clock):
+    """Tasks of a `TaskGroup` work for their own coroutine's stage, and who waits for the group for none of it."""
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+
+    async def program():
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(take(queue, 1))
+
+    task = asyncio.create_task(program())
+    await turn()
+    hub.snapshot()
+    clock.now += 5
+    reading = named(hub)
+    assert reading["take"].tasks == 3
+    assert reading["take"].seconds[0] == pytest.approx(15)
+    assert "program" not in reading
+    for number in range(3):
+        queue.put_nowait(number)
+    await task
+    assert named(hub)["take"].tasks == 0
+
+
+async def test_gets_in_a_task_group_count_for_who_waits_for_it(hub, clock):
+    """Bare gets of a `TaskGroup` run nothing but ours: they are the waits of the task that waits for the group."""
+    queue = watch(asyncio.Queue(), "q", hub=hub)
+
+    async def program():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(queue.get())
+            group.create_task(queue.get())
+
+    task = asyncio.create_task(program())
+    await turn()
+    clock.now += 3
+    hub.snapshot()
+    clock.now += 3
+    reading = named(hub)
+    assert list(reading) == ["program"]
+    assert (reading["program"].tasks, reading["program"].seconds) == (1, pytest.approx((6, 0, 0)))
+    queue.put_nowait(1)
+    queue.put_nowait(2)
+    await task
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_eager_tasks(hub, clock):
+    """An eager task works for its own stage from its first step on, which runs within the task that makes it."""
+    loop, queue = asyncio.get_running_loop(), watch(asyncio.Queue(1), "q", hub=hub)
+    former = loop.get_task_factory()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    try:
+        tasks = [asyncio.create_task(put(queue)), asyncio.create_task(take(queue, 1))]
+        await turn()
+        clock.now += 4
+        reading = named(hub)
+        assert reading["put"].tasks == 1
+        assert reading["put"].seconds[1] == pytest.approx(4)
+        assert ("q", "queue", "put") in reading["put"].link_info
+        assert ("q", "queue", "put") not in reading.get("take", reading["put"]._replace(link_info={})).link_info
+        assert "test_eager_tasks" not in reading
+        await end(*tasks)
+    finally:
+        loop.set_task_factory(former)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_an_eager_task_that_never_waits(hub, clock):
+    """What an eager task does that ends in its first step is not its maker's work."""
+    loop, queue = asyncio.get_running_loop(), watch(asyncio.Queue(), "q", hub=hub)
+    former = loop.get_task_factory()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    try:
+        await asyncio.create_task(put(queue, 3))
+        clock.now += 1
+        assert "test_an_eager_task_that_never_waits" not in named(hub)
+        assert queue.qsize() == 3
+    finally:
+        loop.set_task_factory(former)
+
+
+def test_who_holds_a_loop_is_a_stage_though_it_uses_nothing(clock, monkeypatch):
+    """A task that uses nothing that is watched, and is found in a long step twice in a row, is named."""
+    hub, loop = Hub(clock=clock), asyncio.new_event_loop()
+    watch(loop, "main", hub=hub)
+    task = loop.create_task(hold())
+    monkeypatch.setattr(asyncio, "current_task", lambda loop=None: task)
+    looks = []
+    for _ in range(3):
+        clock.now += 1
+        looks.append({name.rpartition(":")[2]: dict(stage.awaits) for name, stage in hub.snapshot().stages.items()})
+    assert looks == [{}, {"hold": {("running",): 1}}, {"hold": {("running",): 2}}]
+    task.cancel()
+    loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+    loop.close()
+
+
+async def hold():
+    """Would hold its loop."""
+
+
+async def test_what_is_awaited_is_not_what_we_wrap_around_it():
+    """Of a coroutine that is decorated with `stage()` it is what that awaits."""
+    task = asyncio.create_task(bpexporter.stage("naps")(asyncio.sleep)(60))
+    await asyncio.sleep(0)
+    assert awaited_by(task) == "asyncio.tasks:sleep"
+    task.cancel()
+
+
+def test_who_awaits_an_executor_is_blocked():
+    """A task that awaits work for which no worker is free is blocked until that begins, and works from then on."""
+    hub, order = Hub(), threading.Semaphore(0)
+
+    async def crunch(pool):
+        await asyncio.get_running_loop().run_in_executor(pool, order.acquire)
+
+    async def main():
+        with ThreadPoolExecutor(1) as pool:
+            watch(pool, "pool", hub=hub)
+            tasks = [asyncio.create_task(crunch(pool)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            hub.snapshot()  # looks at the tasks that wait
+            for _ in tasks:
+                order.release()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    found, limiter = named(hub)["crunch"], hub.snapshot().limiters["pool"]
+    _idle, blocked, _working = found.seconds
+    assert blocked == pytest.approx(limiter.acquire_blocked_seconds, abs=0.005)
+    assert limiter.acquire_blocked_seconds > 0.04

@@ -18,41 +18,53 @@ export function draw(tag, attributes = {}, ...children) {
   return element;
 }
 
+const unknown = (value) => value === null || value === undefined;
+
 export function share(value) {
-  return value === null || value === undefined ? "–" : `${Math.round(value * 100)} %`;
+  if (unknown(value)) return "–";
+  if (value >= 2) return `${value.toFixed(value < 10 ? 1 : 0)} ×`;
+  return value > 0 && value < 0.01 ? "< 1 %" : `${Math.round(value * 100)} %`;
 }
 
 export function count(value) {
-  if (value === null || value === undefined) return "–";
+  if (unknown(value)) return "–";
   if (Math.abs(value) >= 1e6) return `${(value / 1e6).toFixed(1)} M`;
   if (Math.abs(value) >= 1e4) return `${(value / 1e3).toFixed(1)} k`;
-  return Number.isInteger(value) ? String(value) : value.toFixed(value < 10 ? 2 : 1);
+  return Number.isInteger(value) ? String(value) : value.toFixed(value < 100 ? 1 : 0);
 }
 
 export function seconds(value) {
-  if (value === null || value === undefined) return "–";
+  if (unknown(value)) return "–";
   if (value === 0) return "0 s";
   if (value < 1e-3) return `${(value * 1e6).toFixed(0)} µs`;
   if (value < 1) return `${(value * 1e3).toFixed(0)} ms`;
-  if (value < 120) return `${value.toFixed(1)} s`;
+  if (value < 120) return `${value.toFixed(value < 10 ? 1 : 0)} s`;
   if (value < 7200) return `${(value / 60).toFixed(1)} min`;
   return `${(value / 3600).toFixed(1)} h`;
 }
 
 export function bytes(value) {
-  if (value === null || value === undefined) return "–";
+  if (unknown(value)) return "–";
   const units = ["B", "kB", "MB", "GB", "TB"];
   let step = 0;
   while (Math.abs(value) >= 1000 && step < units.length - 1) { value /= 1000; step += 1; }
   return `${value.toFixed(step && value < 100 ? 1 : 0)} ${units[step]}`;
 }
 
-export function rate(value) {
-  return value === null || value === undefined ? "–" : `${count(value)}/s`;
+// What goes through a stream is bytes; through all others items, or permits.
+export function rate(value, kind) {
+  if (unknown(value)) return "–";
+  return kind === "stream" ? `${bytes(value)}/s` : `${count(value)}/s`;
 }
 
 export const BY_UNIT = { ratio: share, seconds, bytes };
 
-export function short(text, most) {
-  return text.length <= most ? text : `${text.slice(0, most - 9)}…${text.slice(-8)}`;
+// The end of a name says more than its beginning, which is the module.
+export function tail(text, most) {
+  return text.length <= most ? text : `…${text.slice(1 - most)}`;
+}
+
+// The next frame; soon, where none is drawn. Work that is cut by it holds no frame up.
+export function frame() {
+  return new Promise((done) => { requestAnimationFrame(done); setTimeout(done, 100); });
 }

@@ -2,9 +2,10 @@
 
 import * as detail from "./detail.js";
 import { Flow } from "./flow.js";
-import { count, make, seconds } from "./format.js";
+import { frame, make, seconds } from "./format.js";
+import { spanned } from "./spark.js";
 import { Table, key } from "./table.js";
-import * as verdict from "./verdict.js";
+import { Verdict, culprits } from "./verdict.js";
 
 const PATIENCE = 4_000;
 const find = (id) => document.getElementById(id);
@@ -15,46 +16,47 @@ let tag = null;
 let sequence = null;
 let answered = null;
 let opened = null;
+let timer = null;
 
 const table = new Table(find("resources"), open);
 const flow = new Flow(find("flow"), open);
+const verdict = new Verdict(find("verdict"), find("voice"), open);
+
+const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+
+// Asking ------------------------------------------------------------------------------------------
 
 async function ask() {
-  const since = sequence === null ? "" : `?since=${sequence}`;
+  const asked = new URLSearchParams({ readings: opened ? opened.replace("\u0000", ":") : "" });
+  if (sequence !== null) asked.set("since", sequence);
   const headers = tag ? { "If-None-Match": tag } : {};
-  const answer = await fetch(`api/state${since}`, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
-  if (answer.status === 304) return true;
+  const answer = await fetch(`api/state?${asked}`, { headers, cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+  if (answer.status === 304) return false;
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   tag = answer.headers.get("ETag");
   state = await answer.json();
-  return false;
+  return true;
 }
 
 async function turn() {
+  clearTimeout(timer);
+  timer = null;
   let pause = 1_000;
   try {
-    const same = await ask();
+    const changed = await ask();
     answered = Date.now();
     if (!catalogue.length) catalogue = (await (await fetch("api/catalogue")).json()).metrics;
-    if (!same) show();
+    if (changed) await show();
     pause = 1_000 * (state?.poll_seconds ?? 1);
-  } catch { /* the line below says since when */ }
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof DOMException)) console.warn(error.message); // else nobody answers: the line says since when
+  }
   tell();
-  setTimeout(turn, document.hidden ? 5_000 : pause);
+  timer = setTimeout(turn, document.hidden ? 5_000 : pause);
 }
 
-function tell() {
-  const late = answered === null ? null : (Date.now() - answered) / 1_000;
-  const stuck = (state?.processes ?? []).filter((one) => one.state === "alive" && one.age_seconds > 5);
-  const held = (state?.resources ?? []).filter((one) => one.kind === "loop" && one.stuck_seconds > 1);
-  const [name, words] =
-    late === null ? ["lost", "No answer yet"]
-    : late > 5 ? ["lost", `No answer for ${seconds(late)}; what is shown is as old`]
-    : stuck.length ? ["stuck", `${stuck[0].name} does not answer, for ${seconds(stuck[0].age_seconds)}`]
-    : held.length ? ["stuck", `The loop ${held[0].name} is stuck, for ${seconds(held[0].stuck_seconds)}`]
-    : ["live", "Live"];
-  find("link").dataset.state = name;
-  if (find("link-text").textContent !== words) find("link-text").textContent = words;
+function atOnce() {
+  if (timer !== null) turn();
 }
 
 function remember() {
@@ -64,33 +66,71 @@ function remember() {
     const kept = fresh ? {} : histories.get(key(resource)) ?? {};
     for (const [name, values] of Object.entries(resource.history)) {
       const before = kept[name] ?? [];
-      kept[name] = fresh ? values : [...before, ...values].slice(-points);
+      if (fresh || values.length) kept[name] = fresh ? values : [...before, ...values].slice(-points);
     }
     histories.set(key(resource), kept);
   }
   sequence = now;
 }
 
-function show() {
+// Showing -----------------------------------------------------------------------------------------
+
+function tell() {
+  const late = answered === null ? null : (Date.now() - answered) / 1_000;
+  const silent = (state?.processes ?? []).filter((one) => one.state === "alive" && one.age_seconds > 5);
+  const held = (state?.resources ?? []).filter((one) => one.kind === "loop" && one.stuck_seconds > 1);
+  const [name, words] =
+    late === null ? ["lost", "No answer yet"]
+    : late > 5 ? ["lost", `No answer for ${seconds(late)}; what is shown is as old`]
+    : silent.length ? ["stuck", `${silent[0].name} does not answer, for ${seconds(silent[0].age_seconds)}`]
+    : held.length ? ["stuck", `The loop ${held[0].name} is stuck, for ${seconds(held[0].stuck_seconds)}`]
+    : ["live", "Live"];
+  find("link").dataset.state = name;
+  document.body.classList.toggle("stale", name === "lost" && state !== null);
+  put(find("link-text"), words);
+}
+
+async function show() {
   remember();
-  const guilty = verdict.culprits(state.verdict);
-  verdict.show(find("verdict"), state.verdict);
+  const guilty = culprits(state.verdict);
+  const kinds = {};
+  for (const { kind } of state.resources) kinds[kind] = (kinds[kind] ?? 0) + 1;
+  const holding = state.resources.some((one) => one.kind !== "loop");
+  verdict.show(state.verdict, `${total(state.resources.length, "resource")}, ${total(state.stages.length, "stage")}; the last ${seconds(state.interval_seconds)}`, !holding);
+  find("flow-section").hidden = !state.links.length;
   const picture = flow.show(state, guilty);
-  find("flow-section").hidden = !picture.nodes.size;
-  find("flow-note").textContent = picture.left ? `the worst; ${picture.left} more in the table` : "";
-  table.show(state.resources, histories, state.history.points);
-  find("count").textContent = count(state.resources.length);
-  find("nothing").hidden = Boolean(state.resources.length);
-  find("nothing").textContent = "Nothing has been seen yet: no queue, stream, limiter or loop of the program is watched.";
+  put(find("flow-note"), picture.left ? `the worst; ${picture.left} more in the table` : "");
+  await frame();
+  await table.show(state.resources, guilty, histories, state.history);
+  put(find("count"), Object.entries(kinds).map(([kind, number]) => total(number, kind)).join(", "));
+  const known = Math.max(0, ...[...histories.values()].map((one) => one.pressure?.length ?? 0));
+  put(table.span, `last ${seconds(spanned(known, state.history.points) * state.history.step_seconds)}`);
+  find("nothing").hidden = holding;
+  find("resources-scroll").hidden = !state.resources.length;
+  program();
   processes();
   unseen();
-  if (opened) open(opened);
+  if (opened) fillDetail();
+}
+
+const total = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+
+function program() {
+  const alive = (state.processes ?? []).filter((one) => one.state === "alive");
+  const name = alive.length === 1 ? alive[0].name : alive.length ? `${alive.length} processes` : "no process";
+  put(find("program"), name);
+  const findings = state.verdict?.findings ?? [];
+  const title = `${findings.length ? `(${findings.length}) ` : ""}${name} – bpexporter`;
+  if (document.title !== title) document.title = title;
 }
 
 function processes() {
-  const rows = (state.processes ?? []).map((one) =>
-    make("tr", {}, ...[one.name, one.state, seconds(one.age_seconds)].map((text) => make("td", {}, String(text)))));
-  find("processes-section").hidden = !rows.length;
+  const all = state.processes ?? [];
+  find("processes-section").hidden = all.length < 2 && all.every((one) => one.state === "alive");
+  const rows = all.map((one) => {
+    const state = one.state === "alive" && one.age_seconds > 5 ? "does not answer" : one.state;
+    return make("tr", { class: state === "alive" ? null : "culprit" }, make("th", { scope: "row" }, one.name), make("td", {}, state), make("td", {}, `${seconds(one.age_seconds)} ago`));
+  });
   const head = make("tr", {}, ...["process", "state", "last heard of"].map((text) => make("th", { scope: "col" }, text)));
   find("processes").replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
 }
@@ -101,13 +141,32 @@ function unseen() {
   find("unseen").replaceChildren(...lines);
 }
 
+// One in detail -----------------------------------------------------------------------------------
+
 function open(id) {
-  const resource = state.resources.find((one) => key(one) === id);
-  if (!resource) return;
+  const [kind, name] = id.split("\u0000");
   opened = id;
-  detail.show(find("detail-body"), find("detail-title"), resource, catalogue);
+  put(find("detail-kind"), kind);
+  put(find("detail-title"), name);
+  if (!fillDetail()) { opened = null; return; }
   if (!find("detail").open) find("detail").showModal();
+  atOnce();
 }
+
+function fillDetail() {
+  const [kind, name] = opened.split("\u0000");
+  const body = find("detail-body");
+  const stage = kind === "stage" && state.stages.find((one) => one.name === name);
+  const resource = state.resources.find((one) => key(one) === opened);
+  if (stage) detail.showStage(body, { stage, state });
+  else if (resource) detail.showResource(body, { resource, kept: histories.get(opened) ?? {}, state, catalogue });
+  return Boolean(stage || resource);
+}
+
+find("detail").addEventListener("close", () => { opened = null; });
+find("detail").addEventListener("click", (event) => { if (event.target === event.currentTarget) event.currentTarget.close(); });
+
+// Wishes of the reader ----------------------------------------------------------------------------
 
 function theme(name) {
   document.documentElement.dataset.theme = name;
@@ -122,7 +181,14 @@ find("theme").addEventListener("click", () => {
   localStorage.setItem("theme", name);
   theme(name);
 });
-find("filter").addEventListener("input", (event) => table.filter(event.target.value));
-find("detail").addEventListener("close", () => { opened = null; });
+const filter = find("filter");
+filter.addEventListener("input", () => table.filter(filter.value));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || find("detail").open || event.target.matches("input")) return;
+  event.preventDefault();
+  filter.focus();
+});
+document.addEventListener("visibilitychange", () => { if (!document.hidden) atOnce(); });
+addEventListener("resize", () => { if (state) flow.show(state, culprits(state.verdict)); });
 setInterval(tell, 1_000);
 turn();

@@ -1,49 +1,59 @@
 // The table of all resources: a row is made once and then changed, so that two hundred of them stay quick.
 
-import { count, make, rate, seconds, share } from "./format.js";
+import { count, frame, make, rate, seconds, share } from "./format.js";
 import { sparkline } from "./spark.js";
 
+// Rows that are filled in one frame.
+const AT_ONCE = 40;
+
 export const key = (resource) => `${resource.kind}\u0000${resource.name}`;
+
+// In steps, so that rows which are equally bad do not change places each second.
+export function badness(resource) {
+  const pressure = Math.ceil((resource.pressure ?? 0) * 10 - 0.5);
+  const longest = resource.longest_block_seconds ? 1 + Math.max(0, Math.ceil(Math.log2(resource.longest_block_seconds))) : 0;
+  return pressure * 1e4 + longest * 1e2 + Math.round(Math.min(2, resource.utilization_ratio ?? 0) * 5);
+}
 
 export function worst(one, other) {
   return badness(other) - badness(one) || one.name.localeCompare(other.name);
 }
 
-function badness(resource) {
-  return (resource.pressure ?? 0) * 1e6 + (resource.longest_block_seconds ?? 0) * 1e3 + (resource.utilization_ratio ?? 0);
-}
-
-// Title, the value that it sorts by, its text, and whether a narrow screen leaves it out.
+// Title, the value that it sorts by, its text, what it means, and whether a narrow screen leaves it out.
 const COLUMNS = [
-  { title: "name", of: (resource) => resource.name, left: true },
-  { title: "kind", of: (resource) => resource.kind, text: (value) => value, left: true, wide: true },
-  { title: "utilisation", of: (resource) => resource.utilization_ratio, meter: true },
-  { title: "pressure", of: (resource) => resource.pressure, text: share, hot: (value) => value >= 0.1 },
-  { title: "blocked", of: (resource) => resource.blocked, text: count, hot: (value) => value > 0 },
-  { title: "longest block", of: (resource) => resource.longest_block_seconds, text: seconds, wide: true },
-  { title: "in", of: (resource) => resource.in_per_second, text: rate, wide: true },
-  { title: "out", of: (resource) => resource.out_per_second, text: rate, wide: true },
-  { title: "last ten minutes", spark: true, wide: true },
+  { title: "name", of: (resource) => resource.name, left: true, means: "Sort by name" },
+  { title: "kind", of: (resource) => resource.kind, text: (value) => value, left: true, wide: true, means: "Queue, stream, limiter or loop" },
+  { title: "utilisation", of: (resource) => resource.utilization_ratio, means: "Depth by capacity; of a stream its buffer by the high-water mark; of a loop the share of time in which it did not wait" },
+  { title: "pressure", of: (resource) => resource.pressure, text: share, held: (value) => value >= 0.1, means: "Share of the last seconds in which somebody was held up here" },
+  { title: "blocked", of: (resource) => resource.blocked, text: count, held: (value) => value > 0, means: "Callers that wait now" },
+  { title: "longest", of: (resource) => resource.longest_block_seconds, text: seconds, wide: true, means: "For how long the oldest of them has waited" },
+  { title: "in", of: (resource) => resource.in_per_second, text: (value, resource) => rate(value, resource.kind), wide: true, means: "What comes in: items, of a stream bytes" },
+  { title: "out", of: (resource) => resource.out_per_second, text: (value, resource) => rate(value, resource.kind), wide: true, means: "What goes out: items, of a stream bytes, of a limiter permits" },
+  { title: "history", spark: true, wide: true },
 ];
+
+const idle = (value) => value === null || value === undefined || value === 0;
 
 export class Table {
   constructor(element, open) {
     this.open = open;
     this.rows = new Map();
+    this.resources = [];
     this.sorted = null;
     this.ascending = false;
     this.text = "";
     this.heads = COLUMNS.map((column, index) => this.head(column, index));
-    element.append(make("thead", {}, make("tr", {}, ...this.heads)));
-    this.body = make("tbody");
-    element.append(this.body);
+    // A table that is no table to the layout still is one to who listens.
+    this.body = make("tbody", { role: "rowgroup" });
+    element.setAttribute("role", "table");
+    element.append(make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, ...this.heads)), this.body);
   }
 
   head(column, index) {
-    const head = make("th", { scope: "col", class: column.wide ? "wide" : null });
+    const head = make("th", { role: "columnheader", scope: "col", class: column.wide ? "wide" : null });
     if (column.left) head.classList.add("left");
-    if (column.spark) { head.textContent = column.title; return head; }
-    const button = make("button", { type: "button" }, column.title);
+    if (column.spark) { head.textContent = column.title; this.span = head; return head; }
+    const button = make("button", { type: "button", title: column.means }, column.title);
     button.addEventListener("click", () => this.sort(index));
     head.append(button);
     return head;
@@ -73,70 +83,102 @@ export class Table {
     this.order();
   }
 
-  show(resources, histories, points) {
+  async show(resources, culprits, histories, { points, sequence }) {
     this.resources = resources;
     const present = new Set(resources.map(key));
     for (const [name, row] of this.rows) {
       if (!present.has(name)) { row.element.remove(); this.rows.delete(name); }
     }
     for (const resource of resources) {
-      let row = this.rows.get(key(resource));
-      if (!row) { row = this.row(resource); this.rows.set(key(resource), row); }
-      this.fill(row, resource, histories.get(key(resource)) ?? {}, points);
+      const id = key(resource);
+      if (!this.rows.has(id)) this.rows.set(id, this.row(resource));
+      const row = this.rows.get(id);
+      row.resource = resource;
+      row.culprit = culprits.has(id);
+      row.draw = () => row.spark.show(histories.get(id) ?? {}, points, `${resource.name}: utilisation ${share(resource.utilization_ratio)}, pressure ${share(resource.pressure)}`, sequence);
     }
-    this.order();
+    // Who points at a row, or has one in focus, does not want it to run away.
+    if (!this.body.matches(":hover, :focus-within") || this.body.children.length !== resources.length) this.order();
+    await this.fillShown();
   }
 
   row(resource) {
-    const element = make("tr");
+    const element = make("tr", { role: "row" });
     const cells = COLUMNS.map((column) => {
-      const cell = make(column.of && column.title === "name" ? "th" : "td", { class: column.wide ? "wide" : null });
-      if (column.title === "name") cell.setAttribute("scope", "row");
+      const named = column.title === "name";
+      const cell = make(named ? "th" : "td", { role: named ? "rowheader" : "cell", class: column.wide ? "wide" : null });
+      if (named) cell.setAttribute("scope", "row");
       if (column.left) cell.classList.add("left");
       element.append(cell);
       return cell;
     });
     const button = make("button", { type: "button", class: "open", title: resource.name }, resource.name);
-    button.addEventListener("click", () => this.open(key(resource)));
-    cells[0].append(button);
-    const meter = make("span", { class: "meter", "aria-hidden": "true" }, make("i", { class: "fill" }));
-    const ratio = make("span");
-    cells[2].append(meter, ratio);
+    const tag = make("span", { class: "tag" });
+    cells[0].append(make("span", { class: "named" }, button, tag));
+    element.addEventListener("click", () => this.open(key(resource)));
+    const meter = make("i", { class: "fill" });
+    const ratio = make("span", { class: "ratio" });
+    const box = make("span", { class: "meter", "aria-hidden": "true" }, meter);
+    cells[2].append(make("span", { class: "level" }, box, ratio));
     const spark = sparkline();
     cells.at(-1).append(spark);
-    return { element, cells, meter: meter.firstChild, box: meter, ratio, spark, texts: [] };
+    return { element, cells, meter, box, ratio, tag, spark, texts: [] };
   }
 
-  fill(row, resource, history, points) {
-    row.resource = resource;
+  // Rows that the filter hides are not drawn.
+  async fillShown() {
+    const rows = [...this.body.children];
+    const byElement = new Map([...this.rows.values()].map((row) => [row.element, row]));
+    for (let first = 0; first < rows.length; first += AT_ONCE) {
+      if (first) await frame();
+      for (const element of rows.slice(first, first + AT_ONCE)) if (element.isConnected) this.fill(byElement.get(element));
+    }
+  }
+
+  fill(row) {
+    const { resource } = row;
     COLUMNS.forEach((column, index) => {
       if (!column.text) return;
       const value = column.of(resource);
-      const text = column.text(value);
+      const text = column.text(value, resource);
       if (row.texts[index] === text) return;
       row.texts[index] = text;
-      row.cells[index].textContent = text;
-      row.cells[index].classList.toggle("hot-text", Boolean(column.hot && value !== null && column.hot(value)));
+      const cell = row.cells[index];
+      cell.textContent = text;
+      cell.classList.toggle("held-text", Boolean(column.held && value !== null && column.held(value)));
+      cell.classList.toggle("idle-text", idle(value));
     });
-    const ratio = resource.utilization_ratio;
-    row.box.style.visibility = ratio === null ? "hidden" : "visible";
-    row.meter.style.transform = `scaleX(${Math.min(1, ratio ?? 0)})`;
-    row.meter.classList.toggle("hot", (ratio ?? 0) >= 0.8 && (resource.pressure ?? 0) > 0);
-    row.ratio.textContent = share(ratio);
-    row.element.classList.toggle("bad", (resource.pressure ?? 0) >= 0.1);
-    row.spark.show(history, points, `${resource.name}: utilisation ${share(ratio)}, pressure ${share(resource.pressure)}`);
+    this.level(row, resource);
+    row.element.classList.toggle("held", (resource.pressure ?? 0) >= 0.1);
+    row.element.classList.toggle("culprit", row.culprit);
+    const tag = row.culprit ? "culprit" : "";
+    if (row.tag.textContent !== tag) row.tag.textContent = tag;
+    row.draw();
+  }
+
+  level(row, { utilization_ratio: ratio, pressure, kind }) {
+    const text = ratio === null && kind === "queue" ? "no limit" : share(ratio);
+    const held = (pressure ?? 0) >= 0.1;
+    if (row.texts.level === text && row.texts.full === ratio && row.texts.held === held) return;
+    Object.assign(row.texts, { level: text, full: ratio, held });
+    row.ratio.textContent = text;
+    row.ratio.classList.toggle("idle-text", idle(ratio));
+    row.box.hidden = ratio === null;
+    row.meter.style.width = `${Math.round(100 * Math.min(1, ratio ?? 0))}%`;
+    row.meter.classList.toggle("held", held);
+  }
+
+  get shown() {
+    return this.resources.filter((resource) => !this.text || `${resource.kind} ${resource.name}`.toLowerCase().includes(this.text));
   }
 
   order() {
-    const fitting = (this.resources ?? []).filter(
-      (resource) => !this.text || `${resource.kind} ${resource.name}`.toLowerCase().includes(this.text),
-    );
-    fitting.sort((one, other) => this.compare(one, other));
-    const wanted = fitting.map((resource) => this.rows.get(key(resource)).element);
+    const wanted = this.shown.sort((one, other) => this.compare(one, other)).map((resource) => this.rows.get(key(resource)));
     const there = [...this.body.children];
-    if (wanted.length === there.length && wanted.every((element, index) => element === there[index])) return;
+    if (wanted.length === there.length && wanted.every(({ element }, index) => element === there[index])) return;
+    for (const row of wanted) if (!row.element.isConnected) this.fill(row);
     const focused = document.activeElement;
-    this.body.replaceChildren(...wanted);
+    this.body.replaceChildren(...wanted.map((row) => row.element));
     if (focused && this.body.contains(focused)) focused.focus({ preventScroll: true });
   }
 }
