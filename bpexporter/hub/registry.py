@@ -113,8 +113,8 @@ class Registry:
         """`ledger` goes on under `name`, for which somebody has asked, with all that it has counted."""
         with self._lock:
             self._leave(ledger)
-            self._entry(ledger.instrument.kind, name).add(ledger)
             ledger.requested_name, ledger.automatic = name, False
+            self._entry(ledger.instrument.kind, name).add(ledger)
 
     def discard(self, ledger: Ledger) -> None:
         """`ledger` records no more, and what it has counted is of no interest."""
