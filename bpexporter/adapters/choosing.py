@@ -14,7 +14,8 @@ from bpexporter.faults import faults
 from bpexporter.resources import kinds
 
 _instruments: dict[tuple[str, str], Any] = {}
-_said: set[str] = set()
+left_alone: dict[str, str] = {}
+"""By library or class: why it is not watched."""
 
 
 @cache
@@ -38,12 +39,11 @@ def is_tried(adapter: Adapter) -> bool:
     first, last = map(numbers, adapter.tried)
     if first <= numbers(version) and numbers(version)[: len(last[:2])] <= last[:2]:
         return True
-    if adapter.library not in _said:
-        _said.add(adapter.library)
-        faults.warn(
-            "bpexporter: %s %s was never tried (%s to %s were): what it holds is not watched",
-            adapter.library, version or "of no known version", *adapter.tried,
-        )  # fmt: skip
+    if adapter.library not in left_alone:
+        first_tried, last_tried = adapter.tried
+        why = f"{version or 'of no known version'} was never tried ({first_tried} to {last_tried} were)"
+        left_alone[adapter.library] = why
+        faults.warn("bpexporter: %s %s: what it holds is not watched", adapter.library, why)
     return False
 
 
@@ -84,8 +84,9 @@ def can_be_kept(sort: Sort) -> bool:
     kind = next(iter(sort.classes()), None)
     if sort.behind is not itself or kind is None or kind.__weakrefoffset__:
         return True
-    if f"{sort.module}.{sort.name}" not in _said:
-        _said.add(f"{sort.module}.{sort.name}")
+    what = f"{sort.module}.{sort.name}"
+    if what not in left_alone:
+        left_alone[what] = "it cannot be referred to weakly on this Python"
         faults.warn("bpexporter: %s cannot be referred to weakly on this Python: it is not watched", sort.name)
     return False
 

@@ -16,6 +16,7 @@ from typing import Any
 from bpexporter.analysis.findings import Finding, Verdict, plural
 from bpexporter.analysis.flow import COLUMNS, LOOP
 from bpexporter.analysis.judging import concluded
+from bpexporter.commands.requests import request_of, without_password
 from bpexporter.commands.words import CouldNotTellError
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
@@ -52,7 +53,7 @@ def diagnosis(options: argparse.Namespace) -> tuple[Verdict, float, Readings, st
         return of_folder(options.dir, options.seconds)
     url = address(options.url or HOME)
     first, second, seconds = twice(lambda: fetched(url), options.seconds)
-    return answered(first, second, seconds), seconds, second, url
+    return answered(first, second, seconds), seconds, second, without_password(url)
 
 
 def twice(read: Callable[[], Readings], seconds: float) -> tuple[Readings, Readings, float]:
@@ -89,12 +90,12 @@ def fetched(url: str) -> Readings:
     chosen = urllib.parse.urlencode(
         [("name[]", name) for name in names_for((*COLUMNS, LOOP, "stage", "culprit", "itself"))]
     )
-    request = urllib.request.Request(f"{url}{'&' if '?' in url else '?'}{chosen}", headers={"Accept": "text/plain"})
+    request = request_of(f"{url}{'&' if '?' in url else '?'}{chosen}", Accept="text/plain")
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
             return readings_from_text(answer.read(MOST_BYTES).decode())
     except (OSError, ValueError) as error:
-        raise CouldNotTellError(f"{url}: {error}") from error
+        raise CouldNotTellError(f"{without_password(url)}: {error}") from error
 
 
 # In words -------------------------------------------------------------------------------------------------

@@ -5,25 +5,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import sys
 from pathlib import Path
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.commands.words import say
 from bpexporter.hub.hub import default_hub
 from bpexporter.publishing.names_seen import Seen, seen_in
 from bpexporter.publishing.publisher import published_by
 from bpexporter.resources.kinds import RESOURCES
 
-# Libraries, not asyncio's, in which a program may wait: by the module that it has loaded.
-ELSEWHERE = {
-    "trio": "what trio runs",
-    "curio": "what curio runs",
-    "gevent": "what gevent runs",
-    "eventlet": "what eventlet runs",
-    "twisted.internet.defer": "Twisted's queues",
-    "tornado.queues": "Tornado's queues",
-    "multiprocessing.queues": "multiprocessing's queues",
-}
 NOTHING = "nothing: it made no queue, stream or limiter of asyncio's, or only in what --allow and --deny leave out"
 
 
@@ -61,5 +51,5 @@ def summary(seen: Seen) -> str:
 def not_seen(seen: Seen) -> list[str]:
     """Returns the parts of the line on what could not be seen."""
     parts = [f"{seen.killed} killed, the last second of each lost"] if seen.killed else []
-    elsewhere = [text for module, text in ELSEWHERE.items() if module in sys.modules]
-    return parts + ([f"not seen: {', '.join(elsewhere)}"] if elsewhere else [])
+    elsewhere = ", ".join(one["what"] for one in unseen())
+    return parts + ([f"not seen: {elsewhere}"] if elsewhere else [])

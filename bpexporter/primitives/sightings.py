@@ -71,9 +71,7 @@ class Sightings:
         before, self.looked = self.looked, View((), view.depth, view.puts, view.unaccounted)
         shift = view.unaccounted - before.unaccounted
         if not shift:
-            kept = [sighting for sighting in self.seen if self._is_at(sighting.number, view, sighting)]
-            if len(kept) < len(self.seen) and any(self._is_replaced(sighting, view) for sighting in self.seen):
-                self.trusted_from = now
+            kept = self._in_place(view, now)
         else:
             kept = [] if view.depth <= view.puts - before.puts else self._kept(view, shift)
         if self.looked != before or not kept:
@@ -85,7 +83,7 @@ class Sightings:
 
     def oldest_still(self, view: View, *, empty_at: float) -> float | None:
         """The same where nothing has come or gone since the last look, and all lies where it lay; else ``None``."""
-        seen, _container = self.seen, view.container
+        seen = self.seen
         if not seen or self.looked[1:] != view[1:] or seen[0].since < empty_at:
             return None
         return seen[0].since if all(self._is_at(one.number, view, one) for one in seen) else None
@@ -109,10 +107,17 @@ class Sightings:
         # At both places lies what looks the same: who knows which of the two this was.
         return sighting._replace(number=numbers[0]) if len(numbers) == 1 else None
 
-    def _is_replaced(self, sighting: Sighting, view: View) -> bool:
-        index = self._index(sighting.number, view)
-        in_place = 0 <= index < view.depth and (not self.stacked or sighting.number == 1)
-        return in_place and not is_at(view.container, index, sighting)
+    def _in_place(self, view: View, now: float) -> list[Sighting]:
+        """Those that are where they must be, where nothing came or went by other ways; else nothing is trusted."""
+        kept = []
+        for sighting in self.seen:
+            index = self._index(sighting.number, view)
+            if 0 <= index < view.depth:
+                if is_at(view.container, index, sighting):
+                    kept.append(sighting)
+                elif not self.stacked or sighting.number == 1:
+                    self.trusted_from = now
+        return kept
 
     def _is_at(self, number: int, view: View, sighting: Sighting) -> bool:
         index = number - 1 if self.stacked else view.depth - 1 - (view.puts - number)  # `_index`, without the call
@@ -136,22 +141,26 @@ class Sightings:
 
 
 class Counted:
-    """Of a queue that cannot be looked into: an item waits still while fewer came out than were there."""
+    """Of a queue that cannot be looked into: an item waits still while fewer went than were there.
+
+    Whatever was put and is not there has gone, by a get or otherwise; a put that was dropped counts as one more.
+    """
 
     __slots__ = ("seen", "unaccounted")
 
     def __init__(self) -> None:
-        self.seen: tuple[tuple[float, float], ...] = ()  # since when, and the gets by which all may be out
+        self.seen: tuple[tuple[float, float], ...] = ()  # since when, and how many are gone when all of them may be
         self.unaccounted = 0.0
 
     def look(self, view: View, now: float) -> float:
         """Returns since when the oldest known item waits."""
-        gets = view.puts - view.unaccounted - view.depth
-        if view.unaccounted != self.unaccounted:
-            self.unaccounted, self.seen = view.unaccounted, ()
-        kept = [(since, until) for since, until in self.seen if gets < until]
-        if not kept or kept[-1][1] != gets + view.depth:
-            kept.append((now, gets + view.depth))
+        gone = view.puts - view.depth
+        if view.unaccounted < self.unaccounted:  # some came that nobody put: they hide as many that went
+            self.seen = ()
+        self.unaccounted = view.unaccounted
+        kept = [(since, until) for since, until in self.seen if gone < until]
+        if not kept or kept[-1][1] != gone + view.depth:
+            kept.append((now, gone + view.depth))
         self.seen = tuple(kept if len(kept) <= MOST_SEEN else kept[::2])
         return self.seen[0][0]
 

@@ -1,4 +1,4 @@
 """The publisher, its files, and the reading and merging of what many processes have published.
 
-May touch: hub; the standard library alone.
+May touch: hub, automatic; the standard library alone.
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from bpexporter.hub.snapshot import Snapshot
 from bpexporter.publishing.format import Publication
@@ -22,6 +22,8 @@ class Process(NamedTuple):
     """Seconds since it began."""
     snapshot: Snapshot
     """Its own readings."""
+    unseen: tuple[tuple[str, str], ...]
+    """Says what is not seen of it, and why."""
 
     @property
     def label(self) -> str:
@@ -53,4 +55,12 @@ def process_of(publication: Publication, now: float) -> Process:
         age=age,
         running=max(0.0, now - began(publication)),
         snapshot=merging.snapshot(),
+        unseen=tuple(_unseen(about.get("unseen"))),
     )
+
+
+def _unseen(told: Any) -> Iterator[tuple[str, str]]:
+    """Yields the words among what a process says of itself, which may be anything."""
+    for one in told if isinstance(told, list) else ():
+        if isinstance(one, dict) and all(isinstance(one.get(field), str) for field in ("what", "why")):
+            yield one["what"], one["why"]

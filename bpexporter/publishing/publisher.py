@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.faults import faults
 from bpexporter.hub import beginnings
 from bpexporter.hub.hub import Hub, checked_hub
@@ -166,12 +167,12 @@ class Publisher:
 
 
 def about_process(began: float) -> dict[str, Any]:
-    """Returns the process's account of itself, by the name of its program now: no arguments, which may hold secrets."""
+    """Returns the process's account of itself, as it is now: its program without arguments, which may hold secrets."""
     words = getattr(sys, "orig_argv", None) or sys.argv
     program = Path(next((word for word in sys.argv[:1] if word), words[0] if words else ""))
     if program.name == "__main__.py":  # a package that is run by its name
         program = program.parent
-    return {"pid": os.getpid(), "program": program.name[:100], "began": began}
+    return {"pid": os.getpid(), "program": program.name[:100], "began": began, "unseen": unseen()}
 
 
 # The publisher of the process -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
 """The endpoint: its thread, its connections, its answers and its page.
 
-May touch: export, publishing, `prometheus_client`, `aiohttp`.
+May touch: export, publishing, automatic, `prometheus_client`, `aiohttp`.
 """

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.export.json import judged
 from bpexporter.export.registries import checked_registries
 from bpexporter.hub.hub import Hub, checked_hub
@@ -110,7 +111,7 @@ def mount(
     answers = Answers(hub, found, seconds=DEFAULT_LIMITS.render)
     page = PageAnswers(
         answers.worker,
-        StateKeeper(hub.snapshot, judge=judged, processes=own_process),
+        StateKeeper(hub.snapshot, judge=judged, processes=own_process, unseen=unseen),
         metrics=f"../{path.rpartition('/')[2]}",
         seconds=DEFAULT_LIMITS.render,
     )

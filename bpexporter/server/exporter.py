@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from bpexporter.automatic.unseen import unseen
 from bpexporter.export.json import judged
 from bpexporter.hub.snapshot import Source
 from bpexporter.primitives.public import public
@@ -29,7 +30,8 @@ from bpexporter.server.connections import (
     logger,
     turns,
 )
-from bpexporter.server.door import OPEN, Door, Doorkeeper
+from bpexporter.server.door import OPEN, Door
+from bpexporter.server.doorkeeper import Doorkeeper
 from bpexporter.server.listening import BACKLOG, bind, url_of
 from bpexporter.server.page.answers import PageAnswers
 from bpexporter.server.rendering import workers
@@ -81,7 +83,7 @@ class Exporter:
         self._limits = limits
         self._sources = (hub, registries)
         self._answers = Answers(hub, registries, seconds=limits.render)
-        state = keeper or StateKeeper(hub.snapshot, judge=judged, processes=own_process)
+        state = keeper or StateKeeper(hub.snapshot, judge=judged, processes=own_process, unseen=unseen)
         self._page = PageAnswers(self._answers.worker, state, metrics="metrics", seconds=limits.render)
         self._socket = sock or bind(host, port)
         self.port = self._socket.getsockname()[1]

@@ -37,6 +37,8 @@ def unseen_in(folder: Folder) -> list[dict[str, str]]:
     snapshot = folder.snapshot()
     left_out = snapshot.kinds["itself"][""].files_left_out
     found = [{"what": f"{count} files in {folder.path}", "why": why} for (why,), count in left_out.items()]
+    told = dict.fromkeys(each for process in folder.processes() for each in process.unseen)
+    found += [{"what": what, "why": why} for what, why in told]
     if not any(snapshot.kinds[kind] for kind in HOLDING):
         found.append({"what": "nothing is watched", "why": f"looked for were {LOOKED_FOR}"})
     return found

@@ -1,5 +1,6 @@
 // The dashboard drawn with Grafana's components. Heatmap and state timeline, which @grafana/ui does not export,
 // are drawn here by the same theme; everything else is Grafana's own.
+import { SIZE, place as arrangeAll } from "../../bpexporter/server/page/files/layout.js";
 import { ThemeContext, applyFieldOverrides, createDataFrame, createTheme, dateTime, getFieldDisplayName, FieldType } from "@grafana/data";
 import { BigValue, GlobalStyles, PanelChrome, Table, TimeSeries } from "@grafana/ui";
 import { useEffect, useRef } from "react";
@@ -76,11 +77,13 @@ function Cells({ panel, width, height }) {
   panel.data.forEach(({ target, series }) =>
     series.forEach(({ metric, value }) => {
       const key = JSON.stringify(metric);
-      rows.set(key, { ...rows.get(key), ...metric, [`Value #${target.refId}`]: Number(value[1]) });
+      const column = panel.targets.length > 1 ? `Value #${target.refId}` : "Value";
+      rows.set(key, { ...rows.get(key), ...metric, [column]: Number(value[1]) });
     }),
   );
-  const { indexByName, renameByName } = panel.transformations.find(({ id }) => id === "organize").options;
-  const columns = Object.entries(indexByName).sort(([, one], [, other]) => one - other).map(([name]) => name);
+  const { indexByName = {}, renameByName = {} } = panel.transformations?.find(({ id }) => id === "organize")?.options ?? {};
+  const ordered = Object.entries(indexByName).sort(([, one], [, other]) => one - other).map(([name]) => name);
+  const columns = ordered.length ? ordered : [...new Set([...rows.values()].flatMap(Object.keys))];
   const sorted = [...rows.values()].sort((one, other) => (other["Value #B"] ?? 0) - (one["Value #B"] ?? 0));
   const fields = columns.map((name) => ({
     name: renameByName[name] ?? name, config: {}, values: sorted.map((row) => row[name] ?? null),
@@ -165,7 +168,36 @@ function States({ panel, width, height }) {
   return <Drawn width={width} height={height} draw={draw} />;
 }
 
-const KINDS = { timeseries: Lines, stat: Stat, table: Cells, heatmap: Heat, "state-timeline": States };
+// Imitated with the layout of the live page.
+function Nodes({ panel, width, height }) {
+  const rows = (name) => panel.data.find(({ target }) => target.refId === name)?.series ?? [];
+  const nodes = new Map(rows("nodes").map(({ metric, value }) => [metric.id, { ...metric, name: metric.title ?? metric.id, value: Number(value[1]) }]));
+  const edges = rows("edges").map(({ metric }) => ({ from: metric.source, to: metric.target, direction: "" }));
+  const picture = { nodes, edges: edges.filter(({ from, to }) => nodes.has(from) && nodes.has(to)) };
+  const whole = arrangeAll(picture, width, () => 0);
+  const scale = Math.min(1, width / whole.width, height / whole.height);
+  const middle = (one) => [one.x + SIZE.width / 2, one.y + 20];
+  return (
+    <svg width={width} height={height} viewBox={`0 0 ${whole.width} ${Math.max(whole.height, height / scale)}`}>
+      {picture.edges.map(({ from, to }, number) => {
+        const [[x1, y1], [x2, y2]] = [middle(nodes.get(from)), middle(nodes.get(to))];
+        return <line key={number} x1={x1} y1={y1} x2={x2} y2={y2} stroke={theme.colors.text.secondary} strokeOpacity="0.6" />;
+      })}
+      {[...nodes.values()].map((one) => {
+        const [x, y] = middle(one);
+        return (
+          <g key={one.id} fontSize="12" textAnchor="middle" fill={theme.colors.text.primary}>
+            <circle cx={x} cy={y} r="15" fill={theme.colors.background.primary} stroke={theme.visualization.getColorByName(one.color ?? "blue")} strokeWidth="3" />
+            <text x={x} y={y + 31}>{one.name}</text>
+            <text x={x} y={y + 45} fill={theme.colors.text.secondary}>{one.subtitle ?? ""}</text>
+          </g>
+        );
+      })}
+    </svg>
+  );
+}
+
+const KINDS = { nodeGraph: Nodes, timeseries: Lines, stat: Stat, table: Cells, heatmap: Heat, "state-timeline": States };
 
 function Panel({ panel }) {
   const { x, y, w, h } = panel.gridPos;

@@ -126,6 +126,22 @@ def link(title: str, uid: str) -> Panel:
     }
 
 
+def live_page() -> Panel:
+    """A link at the top of a dashboard to the live page of the target that is chosen."""
+    return {
+        "title": "Live page",
+        "type": "link",
+        "url": "http://${instance}/",
+        "icon": "external link",
+        "tooltip": "Choose one instance first; it must be reached from here by the name that Prometheus has for it",
+        "tags": [],
+        "asDropdown": False,
+        "includeVars": False,
+        "keepTime": False,
+        "targetBlank": True,
+    }
+
+
 def dashboard(
     uid: str, title: str, about: str, panels: Sequence[Panel], *, several: bool, links: Sequence[Panel]
 ) -> dict[str, Any]:

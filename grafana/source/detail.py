@@ -279,5 +279,5 @@ def detail() -> dict[str, Any]:
         ABOUT,
         [*queue, *stream(), *limiter()],
         several=False,
-        links=[dashboards.link("Overview", dashboards.OVERVIEW)],
+        links=[dashboards.link("Overview", dashboards.OVERVIEW), dashboards.live_page()],
     )

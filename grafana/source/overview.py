@@ -269,5 +269,5 @@ def overview() -> dict[str, Any]:
         ABOUT,
         [*numbers(), places(), states(), *(item for part in parts for item in part)],
         several=True,
-        links=[dashboards.link("Detail", dashboards.DETAIL)],
+        links=[dashboards.link("Detail", dashboards.DETAIL), dashboards.live_page()],
     )

@@ -50,7 +50,7 @@ def test_an_adapter_is_loaded_with_its_library():
 def test_an_unknown_version_is_left_alone(version, tried, monkeypatch, caplog):
     """What is older than the first version that was tried, or newer than the last, is not touched, and told once."""
     monkeypatch.setattr(choosing, "version_of", lambda name: version)
-    monkeypatch.setattr(choosing, "_said", set())
+    monkeypatch.setattr(choosing, "left_alone", {})
     adapter = dataclasses.replace(ADAPTER, tried=("4.4.0", "4.16"))
     with caplog.at_level(logging.WARNING, "bpexporter"):
         assert [choosing.is_tried(adapter), choosing.is_tried(adapter)] == [tried, tried]
@@ -61,7 +61,7 @@ def test_an_unknown_version_is_left_alone(version, tried, monkeypatch, caplog):
 def test_what_cannot_be_referred_to_weakly_is_left_alone(monkeypatch, caplog):
     """A class that has no room for weak references, as some have from Python 3.13 on, is not touched, and told once."""
     rigid = type("Semaphore", (), {"__slots__": ()})
-    monkeypatch.setattr(choosing, "_said", set())
+    monkeypatch.setattr(choosing, "left_alone", {})
     sort = next(one for one in ADAPTER.sorts if one.name == "Semaphore")
     assert choosing.can_be_kept(sort)
     monkeypatch.setattr(sys.modules[sort.module], "Semaphore", rigid)

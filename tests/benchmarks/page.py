@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -138,23 +137,24 @@ async def share(url: str, pid: int, viewers: int, seconds: float) -> str:
     return ", ".join(f"{name} {(after[name] - before[name]) / passed:.2%}" for name in THREADS)
 
 
-async def main(seconds: float) -> None:
-    """Print the figures."""
-    command = [sys.executable, "-c", ENDPOINT]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as program:
+async def measured(url: str, pid: int, seconds: float) -> None:
+    """Print the figures of a program."""
+    await asyncio.sleep(3)
+    for viewers in (0, 1, 8):
+        print(f"server, {viewers} viewers (<= {MOST_SHARE} % with one): {await share(url, pid, viewers, seconds)}")
+    seen = await frames(url, seconds)
+    longest = f"99 % {seen[len(seen) * 99 // 100]:.0f} ms, longest {seen[-1]:.0f} ms (<= {MOST_FRAME:g} ms)"
+    print(f"frames: {len(seen)} in {seconds:g} s; median {seen[len(seen) // 2]:.0f} ms, {longest}")
+
+
+def main(seconds: float) -> None:
+    """Start the program, and measure."""
+    with subprocess.Popen([sys.executable, "-c", ENDPOINT], stdout=subprocess.PIPE, text=True) as program:
         try:
-            url = program.stdout.readline().strip()
-            await asyncio.sleep(3)
-            for viewers in (0, 1, 8):
-                print(f"server, {viewers} viewers (<= {MOST_SHARE} % with one): "
-                      f"{await share(url, program.pid, viewers, seconds)}")  # fmt: skip
-            seen = await frames(url, seconds)
-            print(f"frames: {len(seen)} in {seconds:g} s; median {seen[len(seen) // 2]:.0f} ms, "
-                  f"99 % {seen[len(seen) * 99 // 100]:.0f} ms, longest {seen[-1]:.0f} ms (<= {MOST_FRAME:g} ms)")  # fmt: skip
+            asyncio.run(measured(program.stdout.readline().strip(), program.pid, seconds))
         finally:
             program.kill()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0))
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 20.0)

@@ -155,6 +155,37 @@ def test_the_endpoint_answers_while_the_interpreter_is_stuck(tmp_path):
         assert re.search(r"bpexporter_process_age_seconds [2-9]", page)
 
 
+STUCK = """
+import asyncio, ctypes, sys, time
+async def main():
+    jobs = asyncio.Queue()
+    for _ in range(7):
+        await jobs.put(1)
+    await asyncio.sleep(2.5)  # until that is published
+    print("stuck", time.monotonic(), flush=True)
+    ctypes.PyDLL(None).sleep(9)  # holds the GIL, unlike CDLL
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def test_the_endpoint_says_since_when_a_program_that_holds_the_gil_does_not_answer(tmp_path):
+    """A C call that never lets go of the GIL stops all of a program: page and state say for how long that has been."""
+    with running(tmp_path, "--port", "0", "p.py", program=STUCK) as (process, url):
+        since = float(process.stdout.readline().split()[1])
+        state = url.replace("/metrics", "/api/state")
+        asked = time.monotonic()
+        page = fetched(url, lambda page: re.search(r"bpexporter_process_age_seconds [67]", page) is not None)
+        found = json.loads(fetched(state, lambda text: "processes" in text))["processes"]
+        stuck_for = time.monotonic() - since
+        age = float(re.search(r"bpexporter_process_age_seconds (\d\S*)", page)[1])
+    assert PUTS in page
+    assert asked - since < 5
+    assert found[0]["state"] == "alive"
+    assert stuck_for - 1 <= found[0]["age_seconds"] <= stuck_for + 1.5  # it was told at most a second before
+    assert abs(age - found[0]["age_seconds"]) < 1.5
+
+
 def test_who_reads_the_output_does_not_wait_for_the_server(tmp_path):
     """The server holds none of the program's descriptors: `capture_output` comes back when the program ends."""
     (tmp_path / "p.py").write_text("print('over')")

@@ -68,10 +68,17 @@ def test_links_at_the_top_keep_targets_only(uid):
 
     One queue would narrow the overview down, and `All` is no value of the detail.
     """
-    (link,) = BOARDS[uid]["links"]
+    link, _ = BOARDS[uid]["links"]
     kept = link["url"].partition("?")[2].split("&")
     assert kept == ["${datasource:queryparam}", "${job:queryparam}", "${instance:queryparam}"]
     assert (link["keepTime"], link["includeVars"]) == (True, False)
+
+
+@pytest.mark.parametrize("uid", BOARDS)
+def test_the_live_page_is_one_click_away(uid):
+    """The other link at the top leads to the page of the chosen instance, in a window of its own."""
+    _, link = BOARDS[uid]["links"]
+    assert (link["url"], link["targetBlank"]) == ("http://${instance}/", True)
 
 
 @pytest.mark.parametrize("uid", BOARDS)

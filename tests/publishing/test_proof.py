@@ -110,6 +110,7 @@ class Workers:
         return sum(int.from_bytes(text[:8], "little") for text in told)
 
 
+@pytest.mark.timeout(SECONDS + 120)
 def test_killing_workers_at_will_never_makes_a_graph_lie(tmp_path):
     """While a Prometheus scrapes no counter falls; in the end but the last second of the killed is missing."""
     needs("prometheus")

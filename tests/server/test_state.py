@@ -1,6 +1,7 @@
 """The state: one JSON for the page, top and scripts."""
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from fake_clock import Clock
 
 import bpexporter
-from bpexporter.server.state import INTERVAL_SECONDS, POLL_SECONDS, Question, StateKeeper
+from bpexporter.server.state import INTERVAL_SECONDS, MOST_SECONDS, POLL_SECONDS, Question, StateKeeper
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "state.schema.json").read_text())
 
@@ -124,3 +125,56 @@ async def test_a_resource_that_is_new_has_no_rate(hub, clock, keeper):
     clock.now += 5
     (shown,) = [one for one in state_of(keeper)["resources"] if one["kind"] == "queue"]
     assert (shown["in_per_second"], shown["pressure"], late.qsize()) == (None, None, 0)
+
+
+async def test_readings_are_chosen(hub, clock, keeper):
+    """Who asks for some readings gets these; the figures of all others are there without."""
+    queues = [bpexporter.watch(asyncio.Queue(2), name, hub=hub) for name in ("one", "other")]
+    state_of(keeper)
+    clock.now += 5
+    shown = {one["name"]: one for one in state_of(keeper, readings=frozenset({"queue:one"}))["resources"]}
+    assert "reading" in shown["one"]
+    assert "reading" not in shown["other"]
+    assert (shown["other"]["utilization_ratio"], len(queues)) == (0.0, 2)
+
+
+async def test_a_tag_is_of_one_question_and_of_one_process(hub, clock, keeper):
+    """Another choice of readings has another tag, another known step has not; another process never has the same."""
+    assert keeper.tag(Question(3)) == keeper.tag(Question(4)) == keeper.tag()
+    assert keeper.tag(Question(None, frozenset({"queue:q"}))) != keeper.tag(Question(None, frozenset())) != keeper.tag()
+    before = keeper.tag()
+    later = StateKeeper(hub.snapshot, judge=lambda *_: None, clock=clock)
+    later._born += 1
+    assert later.tag() != before
+
+
+async def test_steps_of_a_process_that_was_here_before_are_none_of_ours(keeper, clock):
+    """A step that this process has never had is not taken for a known one: all of the history comes."""
+    first = state_of(keeper)["history"]["sequence"]
+    assert state_of(keeper, first - 5)["history"]["since"] is None
+
+
+async def test_a_reading_that_costs_much_is_made_less_often(hub, clock):
+    """Where a reading would take more than its share of a core it is shared for longer, 5 s at most."""
+    spent = [0.0]
+
+    def read():
+        spent[0] += 0.012
+        return hub.snapshot()
+
+    keeper = StateKeeper(read, judge=lambda *_: None, clock=clock, cpu=lambda: spent[0])
+    periods = []
+    for _ in range(3):
+        periods.append(state_of(keeper)["poll_seconds"])
+        clock.now += keeper.poll_seconds
+    assert periods == [1.0, 2.0, 2.0]
+    keeper = StateKeeper(read, judge=lambda *_: spent.__setitem__(0, spent[0] + 9), clock=clock, cpu=lambda: spent[0])
+    for _ in range(3):
+        keeper.state()
+        clock.now += MOST_SECONDS
+    assert keeper.poll_seconds == MOST_SECONDS
+
+
+async def test_compressed_it_says_the_same(keeper):
+    """The compressed answer is the other one."""
+    assert gzip.decompress(keeper.state(compressed=True)) == keeper.state()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
+from bpexporter.commands.requests import request_of, without_password
 from bpexporter.settings import DEFAULT_HOST, DEFAULT_PORT
 
 DEFAULT_URL = f"http://{DEFAULT_HOST}:{DEFAULT_PORT}"
@@ -65,7 +66,7 @@ class UrlSource:
 
     def __init__(self, url: str) -> None:
         self._addresses = addresses(url)
-        self.name = self._addresses[0]
+        self.name = without_password(self._addresses[0])
 
     def __enter__(self) -> Self:
         return self
@@ -90,12 +91,13 @@ class UrlSource:
             except urllib.error.HTTPError as error:
                 if error.code != 404:
                     raise
-        self.name, self._addresses = self._addresses[-1], self._addresses[-1:]
-        return _json(self.name)
+        self._addresses = self._addresses[-1:]
+        self.name = without_password(self._addresses[0])
+        return _json(self._addresses[0])
 
 
 def _json(address: str) -> Any:
-    with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
+    with urllib.request.urlopen(request_of(address), timeout=PATIENCE_SECONDS) as answer:
         return json.load(answer)
 
 

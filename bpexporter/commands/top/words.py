@@ -48,10 +48,14 @@ def seconds(value: float | None) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
 
-def rate(value: float | None) -> str:
-    """Returns a rate in words: so many a second."""
+def rate(value: float | None, kind: str = "") -> str:
+    """Returns a rate in words: so many a second; of a stream bytes."""
     if value is None:
         return UNKNOWN
+    if kind == "stream":
+        return (
+            f"{value:.0f}B/s" if value < 1e3 else f"{value / 1e3:.0f}kB/s" if value < 1e6 else f"{value / 1e6:.1f}MB/s"
+        )
     return f"{value:.0f}/s" if value < 1e4 else f"{value / 1e3:.0f}k/s" if value < 1e6 else f"{value / 1e6:.1f}M/s"
 
 
@@ -92,7 +96,7 @@ def cells(resource: dict[str, Any], *, blocks: str = BLOCKS) -> tuple[str, ...]:
         share(resource["pressure"]),
         number(resource["blocked"]),
         seconds(resource["longest_block_seconds"]),
-        rate(resource["out_per_second"]),
+        rate(resource["out_per_second"], resource["kind"]),
         sparkline(spark, COLUMNS[-1][1], blocks=blocks),
     )
 

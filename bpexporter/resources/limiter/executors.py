@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import Context
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from bpexporter.primitives.amounts import amount
+from bpexporter.resources.awaiting import waiter_for
 from bpexporter.resources.limiter.instrument import LimiterInstrument
 from bpexporter.resources.limiter.ledger import LimiterLedger
 from bpexporter.resources.limiter.reading import UNKNOWN, Level
+from bpexporter.resources.listening import LONG_WAIT
 from bpexporter.resources.patching import ATTRIBUTE, Replaced, guarded, held, own
 
 Work = Future[Any]
@@ -33,12 +35,21 @@ LOOKS = 2
 BEGIN = "set_running_or_notify_cancel"
 
 
+class Caller(NamedTuple):
+    """A caller that waits for work."""
+
+    token: int
+    """The token of its wait: one task may wait for several."""
+    task: int | None
+    """The identity of the task, where one alone awaits it."""
+
+
 class ExecutorLedger(LimiterLedger):
     """The ledger of one executor: its workers are many threads, so each change is made under a lock."""
 
     __slots__ = (
         "busy",  # pieces of work that have begun and not ended
-        "callers",  # the tokens of those that wait for work which has not begun
+        "callers",  # those that wait for work which has not begun
         "lock",  # held while any of this is changed
         "pending",  # when each piece of work was submitted that has not begun
         "successor",  # the ledger that goes on where this one is retired
@@ -50,7 +61,7 @@ class ExecutorLedger(LimiterLedger):
         self.lock = threading.RLock()
         self.busy = 0
         self.pending: dict[Work, float] = {}
-        self.callers: dict[Work, int] = {}
+        self.callers: dict[Work, Caller] = {}
         self.successor: ExecutorLedger | None = None
 
     def inherit(self, before: LimiterLedger) -> None:
@@ -99,17 +110,22 @@ class ExecutorLedger(LimiterLedger):
 
     def look_at(self, work: Work) -> None:
         """Let a task that awaits `work`, which has not begun, be a blocked caller from now on."""
-        token = next((id(future) for future in followers(work) if has_caller(future)), None)
+        future = next((future for future in followers(work) if has_caller(future)), None)
+        waiter = waiter_for(future, alone=True) if future is not None else None
         with self.lock:
-            if token is not None and work in self.pending and work not in self.callers:
-                self.callers[work] = token
-                self.blocked.begin(token, self.clock())
+            if future is not None and work in self.pending and work not in self.callers:
+                self.callers[work] = Caller(
+                    id(future), id(waiter.task) if waiter is not None and waiter.alone else None
+                )
+                self.blocked.begin(id(future), self.clock())
 
     def _served(self, work: Work) -> float:
         now = self.clock()
-        token = self.callers.pop(work, None)
-        if token is not None:
-            self.blocked.end(token, now)
+        caller = self.callers.pop(work, None)
+        if caller is not None:
+            waited = self.blocked.end(caller.token, now)
+            if waited > LONG_WAIT and self.listener is not None:
+                self.listener.served(self, self.blocked.side, caller.task, now - waited, now)
         return now
 
     def _date(self, now: float) -> None:

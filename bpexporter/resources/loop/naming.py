@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import threading
 from typing import Any
+
+from bpexporter.resources.origins import module_name
 
 # Names that `threading` gives to threads which nobody has named.
 UNNAMED = re.compile(r"Thread-\d+( \(.*\))?")
@@ -41,7 +44,14 @@ def _described(thing: Any) -> tuple[str, str]:
     thing = getattr(thing, "__func__", thing)
     frame = getattr(thing, "cr_frame", None)
     if frame is not None:
-        return str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname
-    if isinstance(thing, type) or hasattr(thing, "__code__"):
-        return str(thing.__module__), str(thing.__qualname__)
+        return _module(frame.f_globals), frame.f_code.co_qualname
+    if isinstance(thing, type):
+        return _module(getattr(sys.modules.get(thing.__module__), "__dict__", {})), str(thing.__qualname__)
+    if hasattr(thing, "__code__"):
+        return _module(thing.__globals__), str(thing.__qualname__)
     return "", ""
+
+
+def _module(names: dict[str, Any]) -> str:
+    """Returns the module whose globals these are, of a program its file; empty where they do not say."""
+    return module_name(names) if names.get("__name__") else ""

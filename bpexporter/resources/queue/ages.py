@@ -31,7 +31,7 @@ def oldest_age(ledger: QueueLedger, levels: Levels, now: float) -> float:
     elif type(view.container) in INDEXED:
         since = _seen_in_order(ledger, levels, view, now)
     else:
-        since = _known(ledger, view, now)
+        since = min(_known(ledger, view, now), _seen_by_count(ledger, view, now))
     return max(0.0, now - max(since, ledger.nonempty_since))
 
 
@@ -121,7 +121,15 @@ def _seen_in_any_order(ledger: QueueLedger, tracers: ByIdentity, view: View, now
         if view.unaccounted != ledger.unaccounted_items:
             tracers.doubt(view.depth, view.puts)
             tracers.trusted_from = now
-        return tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
+        seen = tracers.look(view.container, view.puts, now, empty_at=last_empty(ledger))
+        if type(view.container) in INDEXED:
+            return seen
+        return min(seen, _seen_by_count(ledger, view, now))
+    return _seen_by_count(ledger, view, now)
+
+
+def _seen_by_count(ledger: QueueLedger, view: View, now: float) -> float:
+    """Returns since when the oldest item waits, where nobody can look which items lie there."""
     counted = ledger.sightings
     if not isinstance(counted, Counted):
         ledger.sightings = counted = Counted()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
-from asyncio import current_task
 from asyncio.events import _get_running_loop
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from bpexporter.faults import faults
+from bpexporter.resources.listening import present_task
 from bpexporter.resources.stage.metrics import Link
 from bpexporter.resources.stage.naming import Role, given, parent_of, role_of, runs_inner
 from bpexporter.resources.stage.records import OTHER, Side, StageLedger, TaskRecord
@@ -62,17 +62,25 @@ class StageTable:
 
     def waited(self, ledger: Any, side: str, token: object, began: float, ended: float) -> None:
         """A wait of the running task has ended."""
-        record = self._at_work(began)
+        self._waited(self._at_work(began), ledger, side, began, ended)
+
+    def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
+        """A wait of a task that goes on later has ended; told on another thread, which ends none else here."""
+        record = self.records.get(task) if task is not None else None
+        self._waited(record, ledger, side, began, ended)
+
+    def _waited(self, record: TaskRecord | None, ledger: Any, side: str, began: float, ended: float) -> None:
         if record is None:
             link = self._link(ledger, side)
             self.unknown[link] = self.unknown.get(link, 0.0) + ended - began
             return
         # Who runs several gets at a time waits once: since the last of them began, or the last one ended.
-        since = max(record.until, began)
+        since = max(began, record.until)
         record.until = ended
         seconds, waits, key = ended - since, record.waits, (ledger.entry, side)
         if key in waits:
-            waits[key] += seconds if seconds > 0 else 0.0
+            if seconds > 0:
+                waits[key] += seconds
             return
         link = self._link(ledger, side)
         record.used(link, ended)
@@ -91,9 +99,7 @@ class StageTable:
     def _at_work(self, since: float) -> TaskRecord | None:
         """The record of the running task."""
         loop = _get_running_loop()
-        task = current_task(loop) if loop is not None else None
-        if task is None:
-            return None
+        task = present_task(loop) if loop is not None else None
         record = self.records.get(id(task))
         name = given.get()
         if record is not None and record.lasting and record.given == name:
@@ -101,6 +107,8 @@ class StageTable:
         return self._found(task, record, name, since)
 
     def _found(self, task: Any, record: TaskRecord | None, name: str | None, since: float) -> TaskRecord | None:
+        if task is None:
+            return None
         role = role_of(task, sys._getframe(1))
         if role is None and runs_inner(task):
             helped = self.helped(task, since)

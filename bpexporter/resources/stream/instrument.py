@@ -84,6 +84,15 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         _ledgers[ledger.anchor] = ledger
         return ledger
 
+    def replace(
+        self, obj: Any, former: StreamLedger, *, bounds: tuple[float, ...], clock: Callable[[], float]
+    ) -> StreamLedger:
+        """Go on under another name: the drains that wait have begun under the former one."""
+        ledger: StreamLedger = super().replace(obj, former, bounds=bounds, clock=clock)
+        if ledger.blocked is not None:
+            ledger.blocked.begun = 0
+        return ledger
+
     def join(self, obj: Any, ledger: StreamLedger) -> None:
         """A writer `obj` of the connection that `ledger` records: its drains are known from now on."""
         if not isinstance(obj, asyncio.StreamWriter) or held(obj) is ledger:
@@ -92,6 +101,8 @@ class StreamInstrument(Instrument[Any, StreamReading]):
         if not ledger.by_transport:
             writers.WRITES.install()
         object.__setattr__(obj, ATTRIBUTE, ledger)
+        if not ledger.has_drain:
+            writers.adopt(protocol_of(obj), ledger)
         ledger.has_drain = True
         ledger.direct = writers.is_direct(protocol_of(obj))
         ledger.writer = weakref.ref(obj)

@@ -7,8 +7,11 @@ are counted by the transport, as asyncio's are, only `drain()` and `start_tls()`
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from functools import partial
 from typing import Any
 
+from bpexporter.resources.adopting import follow
 from bpexporter.resources.fingerprints import is_known
 from bpexporter.resources.listening import waiting_token
 from bpexporter.resources.patching import Replaced, guarded, unwatched
@@ -85,6 +88,20 @@ async def _blocked(self: Any, ledger: StreamLedger) -> None:
         guarded(ledger.gave_up, token)
         raise
     guarded(ledger.drained, token)
+
+
+def adopt(protocol: Any, ledger: StreamLedger) -> None:
+    """Time the drains that wait already, in frames that do not know this ledger."""
+    waiters = getattr(protocol, "_drain_waiters", None)
+    for waiter in list(waiters) if isinstance(waiters, deque) else ():
+        if not waiter.done():
+            ledger.begin(id(waiter))
+            follow(waiter, partial(_ended, ledger))
+
+
+def _ended(ledger: StreamLedger, waiter: Any, given_up: bool) -> None:
+    failed = given_up or waiter._exception is not None  # to ask by `exception()` would silence asyncio's complaint
+    (ledger.gave_up if failed else ledger.drained)(id(waiter))
 
 
 async def start_tls(self: Any, *args: Any, **kwargs: Any) -> None:

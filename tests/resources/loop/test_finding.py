@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import bpexporter
+from bpexporter.resources.loop import naming
 from bpexporter.resources.loop.instrument import LoopInstrument
 
 
@@ -149,3 +150,11 @@ def test_names_of_threads():
     """The main thread is `main`; a thread that is gone has left a loop."""
     assert LoopInstrument().name_of(threading.get_ident()) == "main"
     assert LoopInstrument().name_of(-1) == "loop"
+
+
+def test_a_program_is_called_by_its_file():
+    """What a thread of the program itself runs has the name by which its queues and stages are known too."""
+    names = {"__name__": "__main__", "__file__": "/srv/service.py", "__spec__": None}
+    exec("def serve(): pass", names)
+    thread = threading.Thread(target=names["serve"])
+    assert naming._what_runs(thread) == "service:serve"

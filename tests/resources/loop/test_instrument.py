@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import virtual_time
@@ -284,20 +285,24 @@ async def test_a_loop_that_is_renamed_while_it_is_stuck():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_has_not_the_loop_of_its_parent(hub):
-    """A child that was forked out of a running loop does not show that loop, whose tasks are not its own."""
+    """A child that was forked out of a running loop shows neither that nor copies of what is of it, but all else."""
 
     async def main() -> None:
-        queue = bpexporter.watch(asyncio.Queue(), "q", hub=hub)
+        inner = bpexporter.watch(asyncio.Queue(1), "inner", hub=hub)
+        workers = bpexporter.watch(ThreadPoolExecutor(1), "workers", hub=hub)
         child = os.fork()
         if not child:
-            gone = hub.snapshot().kinds["itself"][""].watched_objects
-            os._exit(10 * gone[("queue",)] + gone[("loop",)])
+            left = hub.snapshot().kinds["itself"][""].watched_objects
+            os._exit(40 + 10 * left[("queue",)] + left[("loop",)] + left[("limiter",)])
         children.append(child)
-        assert queue.empty()
+        assert inner.empty()
+        workers.shutdown()
 
+    outer = bpexporter.watch(asyncio.Queue(1), "outer", hub=hub)
     children: list[int] = []
     asyncio.run(main())
-    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 10
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 50
+    assert outer.empty()
 
 
 def test_a_loop_of_simulated_time_gets_no_timer(monkeypatch):

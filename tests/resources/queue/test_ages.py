@@ -107,6 +107,19 @@ class Deduplicating(asyncio.Queue):
             self._queue.append(item)
 
 
+class Distinct(asyncio.Queue):
+    """Keeps a set, so that nobody can say which one lies there for how long."""
+
+    def _init(self, maxsize):
+        self._queue = set()
+
+    def _put(self, item):
+        self._queue.add(item)
+
+    def _get(self):
+        return self._queue.pop()
+
+
 class Recent(asyncio.Queue):
     """Keeps the last ten: the oldest falls out."""
 
@@ -130,6 +143,37 @@ async def test_a_duplicate_that_is_dropped_changes_no_age(hub, clock):
         clock.now += 1
         ages.append(age(hub))
     assert ages == [float(number) for number in range(1, 21)]
+
+
+async def test_what_was_seen_in_a_set_grows_old_whatever_was_dropped_before(hub, clock):
+    """Two puts, one item: from the first reading on it is known to wait, until as many have gone as were there."""
+    queue = watch(Distinct(), "q", hub=hub)
+    queue.put_nowait("same")
+    queue.put_nowait("same")
+    shown = []
+    for _ in range(5):
+        shown.append(age(hub))
+        clock.now += 1
+    queue.get_nowait()
+    queue.put_nowait("other")
+    assert shown == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert age(hub) == 0.0
+
+
+async def test_what_comes_into_a_set_by_other_ways_hides_nothing_that_went(hub, clock):
+    """A host adds one for each that is taken: nothing that was seen need be there any more."""
+    queue = watch(Distinct(), "q", hub=hub)
+    queue.put_nowait("first")
+    assert age(hub) == 0.0
+    for number in range(5):
+        clock.now += 1
+        queue._queue.add(f"item {number}")
+        queue.get_nowait()
+        assert age(hub) <= number + 1
+    clock.now += 1
+    queue._queue.clear()
+    queue.put_nowait("last")
+    assert age(hub) == 0.0
 
 
 async def test_a_history_is_as_old_as_its_oldest(hub, clock):

@@ -5,6 +5,7 @@ import gc
 import sys
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fake_clock import Clock
@@ -457,3 +458,28 @@ async def test_what_is_awaited_is_not_what_we_wrap_around_it():
     await asyncio.sleep(0)
     assert awaited_by(task) == "asyncio.tasks:sleep"
     task.cancel()
+
+
+def test_who_awaits_an_executor_is_blocked():
+    """A task that awaits work for which no worker is free is blocked until that begins, and works from then on."""
+    hub, order = Hub(), threading.Semaphore(0)
+
+    async def crunch(pool):
+        await asyncio.get_running_loop().run_in_executor(pool, order.acquire)
+
+    async def main():
+        with ThreadPoolExecutor(1) as pool:
+            watch(pool, "pool", hub=hub)
+            tasks = [asyncio.create_task(crunch(pool)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            hub.snapshot()  # looks at the tasks that wait
+            await asyncio.sleep(0.05)
+            for _ in tasks:
+                order.release()
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    found, limiter = named(hub)["crunch"], hub.snapshot().limiters["pool"]
+    _idle, blocked, _working = found.seconds
+    assert blocked == pytest.approx(limiter.acquire_blocked_seconds, abs=0.005)
+    assert limiter.acquire_blocked_seconds > 0.09

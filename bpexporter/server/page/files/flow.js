@@ -12,7 +12,10 @@ const STATES = ["working", "blocked", "idle"];
 
 const node = (kind, name) => `${kind}\u0000${name}`;
 
-export function graph(state) {
+// Who is drawn already stays, unless others are worse by more than a step: boxes do not come and go each second.
+const STAYS = 2e4;
+
+export function graph(state, before = new Map()) {
   const resources = new Map(state.resources.map((one) => [key(one), one]));
   const links = state.links.filter((link) => resources.has(node(link.kind, link.resource)));
   const uses = new Map();
@@ -21,7 +24,8 @@ export function graph(state) {
     uses.set(id, [...(uses.get(id) ?? []), `${link.direction} ${link.stage}`]);
   }
   const alike = new Map();
-  const chosen = [...uses.keys()].map((id) => resources.get(id)).sort(worst).filter((one) => {
+  const weight = (one) => badness(one) + (before.has(key(one)) ? STAYS : 0);
+  const chosen = [...uses.keys()].map((id) => resources.get(id)).sort((one, other) => weight(other) - weight(one) || worst(one, other)).filter((one) => {
     const same = uses.get(key(one)).sort().join("\u0000");
     alike.set(same, (alike.get(same) ?? 0) + 1);
     return alike.get(same) <= MOST_ALIKE;
@@ -58,9 +62,8 @@ function shape(one) {
   const small = draw("text", { class: "small", x: inset, y: 51 });
   const mark = draw("g", { class: "mark", transform: `translate(${width - 64} -9)` }, draw("rect", { width: 54, height: 17, rx: 8.5 }), draw("text", { x: 27, y: 12.5 }));
   const title = draw("title");
-  title.textContent = one.name;
   const box = draw("rect", { class: "box", width, height, rx: round });
-  return { parts: [title, box, draw("rect", { class: "track", ...bar }), ...level, name, kind, small, mark], bar, level, small, mark };
+  return { parts: [title, box, draw("rect", { class: "track", ...bar }), ...level, name, kind, small, mark], bar, level, small, mark, title };
 }
 
 function stageText(one, { bar, level }) {
@@ -95,7 +98,7 @@ export class Flow {
   }
 
   show(state, culprits) {
-    const picture = graph(state);
+    const picture = graph(state, this.groups);
     const room = this.element.clientWidth;
     const same = JSON.stringify([room, [...picture.nodes.keys()].sort(), picture.edges.map((edge) => [edge.from, edge.to, edge.direction]).sort()]);
     if (same !== this.drawn) {
@@ -148,6 +151,7 @@ export class Flow {
     made.group.classList.toggle("culprit", Boolean(culprit));
     made.mark.lastChild.textContent = culprit ? "culprit" : "";
     made.group.classList.toggle("held", held(one.resource));
-    made.group.setAttribute("aria-label", `${one.kind} ${one.name}: ${text}${culprit ? ", the culprit" : ""}`);
+const label = `${one.kind} ${one.name}: ${text}${culprit ? ", the culprit" : ""}`; // what is read aloud, and shown to who points at it
+    if (made.title.textContent !== label) made.title.textContent = label;
   }
 }
