@@ -113,7 +113,6 @@ def resource(kind: str, name: str) -> str:
 
 
 WAITERS = {"queue": "producer", "stream": "writer", "limiter": "task"}
-WAITS = {"queue": "blocked", "stream": "over the mark", "limiter": "blocked"}
 
 
 def told_strain(strain: Strain) -> str:
@@ -124,7 +123,7 @@ def told_strain(strain: Strain) -> str:
     if strain.kind == "stream" and strain.worst >= 2:
         parts.append(f"it holds {strain.worst:,.0f} times what its mark allows, so somebody writes without waiting")
     if strain.blocked_now:
-        waits = f"{plural(strain.blocked_now, WAITERS[strain.kind])} {WAITS[strain.kind]} now"
+        waits = f"{plural(strain.blocked_now, WAITERS[strain.kind])} blocked now"
         parts.append(waits + (f", the oldest for {strain.longest:.1f} s" if strain.longest else ""))
     if strain.kind == "queue" and strain.capacity:
         parts.append(f"{strain.depth:g} of {strain.capacity:g} places are taken")

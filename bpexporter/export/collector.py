@@ -34,14 +34,15 @@ def empty_family(metric: Metric) -> Any:
 
 
 def families(snapshot: Snapshot) -> Iterator[Family]:
-    """All families of the catalogue with the samples of `snapshot`."""
+    """The families of the catalogue with the samples of `snapshot`, but for those of which nothing is known there."""
     for metric in METRICS:
         family = empty_family(metric)
         for name, reading in snapshot.kinds[metric.subject].items():
             value = metric.value_of(reading)
             if value is not None:
                 _fill(family, metric, [name] if metric.label else [], value)
-        yield family
+        if family.samples or not snapshot.kinds[metric.subject]:
+            yield family
 
 
 def _fill(family: Any, metric: Metric, labels: list[str], value: Any) -> None:
@@ -74,7 +75,7 @@ class Collector(BaseCollector):
         return self._hub
 
     def collect(self) -> Iterable[Family]:
-        """All families with their samples now."""
+        """The families with their samples now, but for those of which nothing is known of what there is."""
         return families(self._hub.snapshot())
 
     def describe(self) -> Iterable[Family]:

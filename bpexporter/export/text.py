@@ -63,7 +63,8 @@ def render_snapshots(
         lines.append(header)
         for own, named in parts:
             _samples(lines, metric, named[metric.subject], _Choice(own, chosen))
-        if chosen and lines[-1] is header:  # a choice leaves out families of which nothing is left
+        # A family of which nothing is known of what there is, or of which nothing was chosen, is not worth its lines.
+        if lines[-1] is header and (chosen or any(named[metric.subject] for _, named in parts)):
             lines.pop()
     return "".join(lines).encode()
 
@@ -121,7 +122,7 @@ def _braced(labels: list[str]) -> str:
 
 def _samples(lines: list[str], metric: Metric, named: list[tuple[str, Any]], choice: _Choice) -> None:
     bounds: tuple[float, ...] = ()
-    told = metric.value_of if metric.needs_bound else attrgetter(metric.field)
+    told = metric.value_of if metric.is_conditional else attrgetter(metric.field)
     template = None if metric.kind == "histogram" else _template(metric, choice, ())
     for number, (name, reading) in enumerate(named, 1):
         if not number % GIVE_WAY:

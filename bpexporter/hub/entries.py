@@ -12,12 +12,13 @@ from bpexporter.resources.protocols import Ledger, Registry
 class Entry:
     """One name: its members, and the totals of the members that are gone."""
 
-    __slots__ = ("members", "name", "next_asked", "peaks", "registry", "retired_totals", "shown_seconds")
+    __slots__ = ("members", "name", "next_asked", "peaks", "registry", "requested", "retired_totals", "shown_seconds")
 
     def __init__(self, registry: Registry, name: str) -> None:
         self.registry = registry
         self.name = name
         self.members: list[Any] = []
+        self.requested = False  # somebody has asked for the name
         self.retired_totals: Any = None
         self.peaks: PeakWindow | None = None
         self.shown_seconds: tuple[Any, ...] = ()  # the counted seconds of the last reading
@@ -27,6 +28,7 @@ class Entry:
         """A further member."""
         ledger.entry, ledger.index = self, len(self.members)
         self.members.append(ledger)
+        self.requested = self.requested or not ledger.automatic
 
     def is_only(self, ledger: Ledger) -> bool:
         """Returns whether nothing but `ledger` was ever counted here."""

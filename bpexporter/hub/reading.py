@@ -75,7 +75,7 @@ def _read_kind(registry: Registry, kind: str, entries: list[Entry]) -> dict[str,
         )
         if merged is not None:
             reading = merged if entry.peaks is None else _with_peaks(entry.peaks, merged, registry.clock())
-            readings[entry.name] = _as_shown(entry, kind, reading)
+            readings[entry.name] = _as_shown(entry, kind, _as_found(entry, reading))
     return readings
 
 
@@ -101,6 +101,10 @@ def _by_instrument(members: list[Any]) -> dict[Any, list[Any]]:
     for ledger in members:
         sorts.setdefault(ledger.instrument, []).append(ledger)
     return sorts
+
+
+def _as_found(entry: Entry, reading: Any) -> Any:
+    return reading if entry.requested or not hasattr(reading, "requested") else reading._replace(requested=0)
 
 
 def _as_shown(entry: Entry, kind: str, reading: Any) -> Any:

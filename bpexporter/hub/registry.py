@@ -23,6 +23,8 @@ from bpexporter.resources.stage.table import StageTable
 OTHER_NAME = "__other__"
 # One name costs 90 lines a scrape; more than 1,000 is a name made from a connection or a user.
 MAX_NAMES = 1_000
+# The dead are folded so many at a time, which costs each a fourth, where no reading folds them earlier.
+BURIED_TOGETHER = 64
 
 
 class Registry:
@@ -76,7 +78,8 @@ class Registry:
     ) -> None:
         """`ledger` records `obj` under `name` from now on; `automatic`: nobody has asked for that name."""
         with self._lock:
-            self._bury()
+            if len(self._dead) >= BURIED_TOGETHER:
+                self._bury()
             entry = self._entry(instrument.kind, name)
             owner = Owner(obj, self._note_owner)
             owner.ledger = ledger
@@ -110,8 +113,8 @@ class Registry:
         """`ledger` goes on under `name`, for which somebody has asked, with all that it has counted."""
         with self._lock:
             self._leave(ledger)
-            self._entry(ledger.instrument.kind, name).add(ledger)
             ledger.requested_name, ledger.automatic = name, False
+            self._entry(ledger.instrument.kind, name).add(ledger)
 
     def discard(self, ledger: Ledger) -> None:
         """`ledger` records no more, and what it has counted is of no interest."""
@@ -177,17 +180,31 @@ class Registry:
     # The dead -----------------------------------------------------------------------------------
 
     def _bury(self) -> None:
+        dead = []
         while self._dead:
             try:
-                ledger = self._dead.popleft()
+                dead.append(self._dead.popleft())
             except IndexError:  # a finalizer that reads may have taken the last one
-                return
-            self._fold(ledger)
+                break
+        if dead:
+            self._fold(*dead)
 
-    def _fold(self, ledger: Any) -> None:
+    def _fold(self, *ledgers: Any) -> None:
+        totals: dict[tuple[str, Entry], list[Any]] = {}
+        for ledger in ledgers:
+            entry = ledger.entry
+            closed = self._close(ledger) if entry is not None and entry.drop(ledger) else None
+            if closed is not None:
+                totals.setdefault((ledger.instrument.kind, entry), []).append(closed)
+        for (kind, entry), parts in totals.items():
+            try:
+                _retire(entry, kind, parts)
+            except Exception as error:
+                faults.swallow(error, f"folding a {kind}")
+
+    def _close(self, ledger: Any) -> Any:
+        """Returns the totals of `ledger`, which counts no more; ``None`` where there are none."""
         entry, instrument = ledger.entry, ledger.instrument
-        if entry is None or not entry.drop(ledger):
-            return
         ledger.retired, ledger.listener = True, None
         try:
             now = self.clock() if ledger.ended_at is None else ledger.ended_at
@@ -195,12 +212,10 @@ class Registry:
             if peak:
                 entry.peaks = entry.peaks or PeakWindow()
                 entry.peaks.add(peak, now)
-            totals = instrument.close(ledger, now)
-            known = entry.retired_totals
-            parts = [one for one in (known, totals) if one is not None]
-            entry.retired_totals = merge(instrument.kind, parts) if parts else None
+            return instrument.close(ledger, now)
         except Exception as error:
             faults.swallow(error, f"folding a {instrument.kind}")
+            return None
         finally:
             ledger.owner = None
 
@@ -213,3 +228,13 @@ class Registry:
             if obj is not None:
                 ledger.instrument.restart(ledger, self.clock())
                 self.add(obj, ledger.requested_name, ledger, ledger.instrument, automatic=ledger.automatic)
+
+
+def _retire(entry: Entry, kind: str, parts: list[Any]) -> None:
+    """Add `parts` to the totals of `entry`, to which a finalizer that runs meanwhile may add as well."""
+    while True:
+        known = entry.retired_totals
+        merged = merge(kind, parts if known is None else [known, *parts])
+        if entry.retired_totals is known:
+            entry.retired_totals = merged
+            return

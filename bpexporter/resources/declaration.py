@@ -20,7 +20,8 @@ class Metric:
     are further labels whose values are found as the program runs; the field is then a mapping from tuples of their
     values to numbers. `merge` says how readings of several members, or of several processes, become one. `ages` says
     that the number, where it is not 0, grows by itself as time passes, also where nobody reads it. `needs_bound` says
-    that it could only be 0 where nothing is bounded, and is left out there.
+    that it could only be 0 where nothing is bounded, and is left out there. `needs_wait` is the field that counts those
+    who had to wait: before the first one, there is nothing to tell of resources that were found by themselves.
     """
 
     name: str
@@ -37,12 +38,20 @@ class Metric:
     table: tuple[str, ...] = ()
     ages: bool = False
     needs_bound: bool = False
+    needs_wait: str = ""
 
     def value_of(self, reading: Any) -> Any:
         """Returns the value in `reading`; ``None`` where that is not known, or could be nothing but 0."""
         if self.needs_bound and reading.members == reading.unbounded_members and not reading.blocked_puts:
             return None
+        if self.needs_wait and reading.requested == 0 and not getattr(reading, self.needs_wait):
+            return None
         return getattr(reading, self.field)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Returns whether `value_of` looks at more than the field."""
+        return self.needs_bound or bool(self.needs_wait)
 
     @property
     def labels(self) -> tuple[str, ...]:

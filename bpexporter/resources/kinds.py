@@ -98,7 +98,8 @@ def fitting(obj: object) -> Any:
 
     Raises ``TypeError`` where it cannot be watched.
     """
-    watching = getattr(held(obj), "instrument", None)
+    ledger = held(obj)
+    watching = None if ledger is None else getattr(ledger, "instrument", None)
     if watching is not None:
         return watching
     for kind, (types, _module, _instrument) in SORTS.items():

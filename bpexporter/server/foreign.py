@@ -27,7 +27,7 @@ class Rendering(NamedTuple):
     """Lines that are being rendered, or were and nobody has taken."""
 
     begun: float
-    lines: Future[bytes]
+    lines: Future[bytes | BaseException]
 
 
 class ForeignRegistry:
@@ -72,11 +72,11 @@ class ForeignRegistry:
         if self._renderings.get(key) is rendering:
             del self._renderings[key]
 
-    def _render(self, lines: Future[bytes], openmetrics: bool, names: frozenset[str]) -> None:
+    def _render(self, lines: Future[bytes | BaseException], openmetrics: bool, names: frozenset[str]) -> None:
         try:
             lines.set_result(render_registry(self.registry, openmetrics=openmetrics, names=names))
         except BaseException as error:  # a host's collector may raise SystemExit: not on this thread
-            lines.set_exception(error)
+            lines.set_result(error)  # as an exception, asyncio would complain that nobody has asked for it
 
     def _left_out(self) -> bytes:
         faults.count += 1
@@ -87,11 +87,11 @@ class ForeignRegistry:
 
 
 def _result(rendering: Rendering) -> bytes:
-    error = rendering.lines.exception()
-    if error is None:
-        return rendering.lines.result()
+    result = rendering.lines.result()
+    if isinstance(result, bytes):
+        return result
     try:
-        faults.swallow(error, "a registry of the application's")
+        faults.swallow(result, "a registry of the application's")
     except BaseException:
-        raise NotRendered(500, describe(error)) from None
+        raise NotRendered(500, describe(result)) from None
     return b""

@@ -1,6 +1,7 @@
 """What libraries make for their own start-up, or one for each connection, is left out unless it is allowed."""
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -13,6 +14,9 @@ from bpexporter.export.text import render
 from bpexporter.naming.places import Place
 
 THREADS = "anyio:default thread limiter"
+LETTERS = "programs.service:Mail.letters"
+# Lines that are added where a sidecar serves the page, as under `run`.
+OF_THE_SIDECAR = 25
 CLIENT = "httpcore.AsyncConnectionPool:programs.service.lifespan:app.state.client"
 
 
@@ -59,7 +63,7 @@ async def test_an_unbounded_queue_has_no_series_that_can_only_be_0():
 
 
 async def test_the_page_of_a_typical_service_is_short():
-    """A FastAPI service on uvicorn that was used shows its threads, its client and its loop, and no start-up queue."""
+    """A FastAPI service that was used shows its threads, client, queue and loop, and no queue of uvicorn's start."""
     from programs.service import app
 
     hub = bpexporter.Hub()
@@ -72,9 +76,9 @@ async def test_the_page_of_a_typical_service_is_short():
         address = f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
         await use(address)
         page = render(hub).decode()
-        assert hub.snapshot().queues.keys() == set()
+        assert set(hub.snapshot().queues) == {LETTERS}
         assert set(hub.snapshot().limiters) == {THREADS, CLIENT}
-        assert len(page.splitlines()) < 300
+        assert len(page.splitlines()) < 300 - OF_THE_SIDECAR
     finally:
         server.should_exit = True
         await serving
@@ -90,3 +94,24 @@ async def use(address: str) -> None:
         async with client.ws_connect(f"http://{address}/socket") as socket:
             await socket.send_str("x")
             assert await socket.receive_str() == "xx"
+
+
+async def test_waits_are_told_from_the_first_one_on():
+    """What was found by itself has no histogram of waits before somebody waits; what somebody has asked for has one."""
+    hub = bpexporter.Hub()
+    bpexporter.install(hub=hub)
+    found, asked = asyncio.Semaphore(1), bpexporter.watch(asyncio.Semaphore(1), "asked", hub=hub)
+    try:
+        await found.acquire(), await asked.acquire()
+        assert waits_told(hub) == {"asked"}
+        waiting = asyncio.create_task(found.acquire())
+        await asyncio.sleep(0)
+        assert len(waits_told(hub)) == 2
+        waiting.cancel()
+    finally:
+        bpexporter.uninstall()
+
+
+def waits_told(hub: bpexporter.Hub) -> set[str]:
+    """The limiters of which a histogram of waits is shown."""
+    return set(re.findall(r'acquire_wait_seconds_count{limiter="([^"]*)"}', render(hub).decode()))

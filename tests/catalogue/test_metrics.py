@@ -110,7 +110,7 @@ PARTS = {
     ("stage", "state"): ("idle", "blocked", "working"),
 }
 # Told to the program itself, and no series: a reading says of how many writers the kernel was asked.
-WITHOUT_METRIC = {("stream", "kernel_writers")}
+WITHOUT_METRIC = {("stream", "kernel_writers"), ("queue", "requested"), ("limiter", "requested")}
 # A target's own labels win over those, or a histogram needs them.
 TAKEN = {"le", "quantile", "job", "instance", "stage", "service", "env", "type", "zone", "region", "name", "__name__"}
 

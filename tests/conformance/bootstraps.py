@@ -4,7 +4,9 @@ Each returns a function that says, when the tests are over, what was counted.
 """
 
 import asyncio
+import contextlib
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +48,17 @@ def installed() -> Counted:
 
     bpexporter.install()
     return summed
+
+
+def adapted() -> Counted:
+    """The same, with the adapters of all libraries that are here."""
+    from bpexporter.adapters.known import modules
+
+    counted = installed()
+    for module in modules():
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    return counted
 
 
 def summed() -> dict[str, Any]:

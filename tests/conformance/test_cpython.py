@@ -89,22 +89,23 @@ def whole() -> list[str]:
     return [f"test.test_asyncio.{path.stem}" for path in sorted(folder.glob("test_*.py"))]
 
 
-def test_same_outcomes_under_install(tmp_path):
-    """With everything watched that is made, under names found by themselves, they come out the same."""
+@pytest.mark.parametrize("bootstrap", ["installed", "adapted"])
+def test_same_outcomes_under_install(bootstrap, tmp_path):
+    """With everything watched that is made, under names found by themselves, with or without adapters, so they do."""
     if not probe(sys.executable):
         missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
     bare = outcomes(sys.executable, "bare", tmp_path / "bare")
-    installed = outcomes(sys.executable, "installed", tmp_path / "installed")
+    installed = outcomes(sys.executable, bootstrap, tmp_path / bootstrap)
     assert differences(bare, installed) == []
 
 
 @pytest.mark.libraries
 @pytest.mark.timeout(1800)
 def test_same_outcomes_of_the_whole_under_install(tmp_path):
-    """So does the whole of `test.test_asyncio`; what differs once is run once more, module by module."""
+    """So does the whole of `test.test_asyncio`, with all adapters; what differs once is run once more by modules."""
     if not probe(sys.executable):
         missing("this Python came without CPython's tests: apt-get install libpython3.x-testsuite")
-    legs = ("bare", "installed")
+    legs = ("bare", "adapted")
     bare, installed = (outcomes(sys.executable, leg, tmp_path / leg, whole(), timeout=800) for leg in legs)
     different = {test for test in bare["outcomes"] if bare["outcomes"][test] != installed["outcomes"].get(test)}
     assert len(bare["outcomes"]) > 2_000

@@ -57,6 +57,20 @@ LIBRARIES = (
         tests="tests",
     ),
     Library(name="aiostream", version="0.8.1", needs=("pytest-asyncio", "pytest-cov"), tests="tests"),
+    Library(
+        name="anyio",
+        version="4.16.0",
+        needs=("pytest-mock", "hypothesis", "trustme", "psutil", "exceptiongroup", "blockbuster", "truststore"),
+        tests="tests/test_synchronization.py",
+        options=("-W", "default", "-k", "asyncio"),
+    ),
+    Library(
+        name="httpcore",
+        version="1.0.9",
+        needs=("pytest-httpbin", "pytest-trio", "trio", "anyio", "h2", "socksio", "werkzeug<2.1", "httpbin"),
+        tests="tests/_async",
+        options=("-W", "default", "-k", "asyncio"),
+    ),
     Library(name="culsans", version="0.11.0", needs=("pytest-asyncio",), tests="tests"),
 )
 

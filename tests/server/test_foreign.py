@@ -1,5 +1,6 @@
 """Registries of the application's: one that hangs costs its own lines and not ours."""
 
+import gc
 import http.client
 import threading
 
@@ -126,3 +127,29 @@ def test_a_registry_that_fails_is_left_out(sessions, monkeypatch):
     with start(port=0, hub=Hub(), registries=[registry]) as exporter:
         assert "bpexporter_collect_errors_total" in page(exporter)
     assert faults.count == before + 1
+
+
+class Broken:
+    """A collector that raises."""
+
+    def describe(self):
+        """No family."""
+        return []
+
+    def collect(self):
+        """No family, but an error."""
+        raise RuntimeError("broken")
+
+
+def test_a_registry_that_raises_is_told_of_once(caplog, monkeypatch):
+    """Our own line says so; asyncio does not complain of a future besides, and the other lines are there."""
+    monkeypatch.delenv("BPEXPORTER_RAISE", raising=False)
+    registry = CollectorRegistry()
+    registry.register(Broken())
+    count = faults.count
+    with start(port=0, hub=Hub(), registries=[registry]) as exporter:
+        pages = [page(exporter) for _ in range(2)]
+    gc.collect()
+    assert all("bpexporter_build_info" in text for text in pages)
+    assert faults.count == count + 2
+    assert [record.getMessage() for record in caplog.records if "never retrieved" in record.getMessage()] == []

@@ -39,6 +39,8 @@ class LimiterReading(NamedTuple):
     """Age in seconds of the oldest acquire that is still blocked."""
     refused_acquires: tuple[int] | None
     """Acquires given up: cancelled."""
+    requested: int = 1
+    """0 where nobody has asked for the name: it was found."""
 
 
 _limiter = declaring("limiter", "backpressure_limiter_", label="limiter")
@@ -72,7 +74,7 @@ LIMITER_METRICS: tuple[Metric, ...] = (
     _limiter(
         "acquire_wait_seconds", "histogram", "seconds", "acquire_wait_seconds",
         "How long each acquire that got a permit had waited; 0 when one was free.",
-        "Tasks are held up: permits are held too long, or there are too few.",
+        "Tasks are held up: permits are held too long, or there are too few.", needs_wait="blocked_acquires",
     ),
     _limiter(
         "blocked_acquires_total", "counter", "acquires", "blocked_acquires",

@@ -8,6 +8,7 @@ can be: see `inlining`.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import QueueFull
 from typing import Any
 
@@ -32,6 +33,8 @@ from bpexporter.resources.queue.recording import (
 
 SHUT_DOWN = (QueueShutDown,) if HAS_SHUTDOWN else ()
 PUT, GET, PUT_NOWAIT, GET_NOWAIT = (ORIGINALS[name] for name in ("put", "get", "put_nowait", "get_nowait"))
+# Of a queue that has the methods of exactly `asyncio.Queue`.
+EXACT_PUT_NOWAIT, EXACT_GET_NOWAIT = PUT_NOWAIT, GET_NOWAIT
 
 
 def put_nowait(self: Any, item: Any) -> None:
@@ -41,22 +44,23 @@ def put_nowait(self: Any, item: Any) -> None:
     except Exception:
         ledger = None
         unwatched(self)
-    if ledger is not None and ledger.producers.waiting:
+    if ledger is None:
+        PUT_NOWAIT(self, item)
+        return
+    if ledger.producers.waiting:
         token = task_token()
         if token in ledger.producers.waiting:
             put_after_wait(self, item, ledger, token)
             return
+    if not ledger.fifo:
+        put_otherwise(self, item, ledger)
+        return
     try:
-        PUT_NOWAIT(self, item)
+        EXACT_PUT_NOWAIT(self, item)
     except Exception as error:
         put_failed(ledger, error)
         raise
-    if ledger is None:
-        return
     try:
-        if not ledger.fifo:
-            record_put(self, item, ledger)
-            return
         depth = len(self._queue) - 1
         if depth > ledger.fast_put_max or depth < ledger.band_floor or self._maxsize is not ledger.capacity:
             exactly_put(self, item, ledger)
@@ -86,17 +90,16 @@ def get_nowait(self: Any) -> Any:
     except Exception:
         ledger = None
         unwatched(self)
-    if ledger is not None and ledger.idle.waiting:
+    if ledger is None:
+        return GET_NOWAIT(self)
+    if ledger.idle.waiting:
         token = task_token()
         if token in ledger.idle.waiting:
             return get_after_wait(self, ledger, token)
-    taken = GET_NOWAIT(self)
-    if ledger is None:
-        return taken
+    if not ledger.fifo:
+        return get_otherwise(self, ledger)
+    taken = EXACT_GET_NOWAIT(self)
     try:
-        if not ledger.fifo:
-            record_get(self, taken, ledger)
-            return taken
         depth = len(self._queue) + 1
         left = ledger.countdown
         falling_depth = ledger.falling_depth
@@ -146,6 +149,24 @@ async def get(self: Any) -> Any:
     return await GET(self)
 
 
+# Other orders, and queues with a behaviour of their own ------------------------------------------------------
+
+
+def put_otherwise(self: Any, item: Any, ledger: QueueLedger) -> None:
+    try:
+        PUT_NOWAIT(self, item)
+    except Exception as error:
+        put_failed(ledger, error)
+        raise
+    guarded(record_put, self, item, ledger)
+
+
+def get_otherwise(self: Any, ledger: QueueLedger) -> Any:
+    taken = GET_NOWAIT(self)
+    guarded(record_get, self, taken, ledger)
+    return taken
+
+
 # Where somebody waits -----------------------------------------------------------------------------------------
 
 
@@ -189,6 +210,8 @@ def begun(self: Any, ledger: QueueLedger, stall: StallClock) -> object:
 
 def waits_still(ledger: QueueLedger, stall: StallClock, token: object) -> bool:
     """Returns whether the wait of this `token`, which began in `ledger`, has not ended, there or under another name."""
+    if not ledger.retired:
+        return token in stall.waiting
     going, _, _ = moved(ledger, stall, token)
     return going is not None
 
@@ -230,4 +253,6 @@ def put_failed(ledger: QueueLedger | None, error: BaseException) -> None:
 
 
 CALLING = {"put": put, "get": get, "put_nowait": put_nowait, "get_nowait": get_nowait}
-REPLACEMENTS = {name: inlined(function, name.upper(), ORIGINALS[name]) for name, function in CALLING.items()}
+CALLS: dict[str, type | None] = {"EXACT_PUT_NOWAIT": asyncio.Queue, "EXACT_GET_NOWAIT": asyncio.Queue}
+CALLS.update({name.upper(): None for name in CALLING})
+REPLACEMENTS = {name: inlined(function, CALLS, ORIGINALS[name]) for name, function in CALLING.items()}

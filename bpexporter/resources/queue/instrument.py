@@ -39,6 +39,7 @@ METHODS = Replaced(asyncio.Queue, REPLACEMENTS)
 MANY = 8
 INNER = ("put_nowait", "get_nowait", "full", "empty", "qsize", "_put", "_get", "_wakeup_next", "_get_loop")
 METHODS_OF, FUNCTION = attrgetter(*INNER), attrgetter("__func__")
+_last_functions: dict[type, tuple[Any, ...]] = {}  # of each class, as they were looked up last
 ORDERING = ("_put", "_get", "_init")
 # Where a subclass has one of these, what it keeps is not all that its level is made of.
 HIDING = ("__getattribute__", "__getattr__", "_queue", "_maxsize", "_unfinished_tasks", "qsize")
@@ -60,9 +61,12 @@ def is_exact(queue: Any) -> bool:
     if kind not in ORDERS or type(queue._maxsize) not in (int, float, bool):
         return False
     try:
-        return tuple(map(FUNCTION, METHODS_OF(queue))) == METHODS_OF(kind)
+        functions = tuple(map(FUNCTION, METHODS_OF(queue)))
     except AttributeError:  # something else than a method has been put in its place
         return False
+    if functions != _last_functions.get(kind):
+        _last_functions[kind] = METHODS_OF(kind)
+    return functions == _last_functions[kind]
 
 
 # Reading the length of one of these runs no code of the host's.
@@ -143,12 +147,13 @@ class QueueInstrument(Instrument[QueueLedger, QueueReading]):
     ) -> QueueLedger:
         METHODS.install()
         kind = type(queue)
-        if kind not in ORDERS:
+        order, visible, own_full = ORDERS.get(kind), True, has_own_full(kind)
+        if order is None:
             METHODS.shield()
-        visible, own_full = is_visible(kind), has_own_full(kind)
+            order, visible = order_of(kind), is_visible(kind)
         levels = first_levels(queue, visible=visible, has_own_full=own_full)
         ledger = QueueLedger(
-            order=order_of(kind), exact=is_exact(queue), visible=visible, bounds=bounds, clock=clock, levels=levels
+            order=order, exact=is_exact(queue), visible=visible, bounds=bounds, clock=clock, levels=levels
         )
         ledger.has_own_full = own_full
         if former is not None:

@@ -58,6 +58,8 @@ class QueueReading(NamedTuple):
     """Seconds that the item longest known to be waiting has waited, a lower bound."""
     unfinished_tasks: int | None
     """Items put and not yet done."""
+    requested: int = 1
+    """0 where nobody has asked for the name: it was found."""
 
 
 _queue = declaring("queue", "backpressure_queue_", label="queue")
@@ -98,7 +100,7 @@ QUEUE_METRICS: tuple[Metric, ...] = (
     _queue(
         "put_wait_seconds", "histogram", "seconds", "put_wait_seconds",
         "How long each item that went in had waited for room; 0 when there was some.",
-        "Producers are held up: the consumers of this queue are too slow.", needs_bound=True,
+        "Producers are held up: the consumers of this queue are too slow.", needs_bound=True, needs_wait="blocked_puts",
     ),
     _queue(
         "blocked_puts_total", "counter", "puts", "blocked_puts", "Puts that had to wait, counted when the wait begins.",

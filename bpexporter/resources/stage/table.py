@@ -65,7 +65,7 @@ class StageTable:
         self._waited(self._at_work(began), ledger, side, began, ended)
 
     def served(self, ledger: Any, side: str, task: int | None, began: float, ended: float) -> None:
-        """A wait of a task that goes on later has ended; told on another thread, which ends no others here."""
+        """A wait of a task that goes on later has ended; told on another thread, which ends none else here."""
         record = self.records.get(task) if task is not None else None
         self._waited(record, ledger, side, began, ended)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 
 import pytest
 
@@ -98,6 +99,33 @@ async def test_a_wait_whose_end_cannot_be_recorded_is_served_all_the_same(hub, s
     assert await waiter == (None if side == "put" else 1)
     ledger_of(queue).retired = False
     unwatch(queue)
+
+
+def frames(function, *arguments):
+    """The names of the functions in Python that a call runs through."""
+    names = []
+    sys.setprofile(lambda frame, event, _: names.append(frame.f_code.co_name) if event == "call" else None)
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+@pytest.mark.parametrize("hub", [INLINED], ids=["inlined"], indirect=True)
+def test_a_plain_queue_is_put_to_and_got_from_in_one_frame(hub):
+    """What the originals call on a plain queue stands in their place too; it is only called where it may be another."""
+    plain, own = (watch(kind(100), "q", hub=hub) for kind in (asyncio.Queue, type("Own", (asyncio.Queue,), {})))
+    for queue in (plain, own):
+        for item in range(20):
+            queue.put_nowait(item)
+    puts = [frames(plain.put_nowait, item) for item in range(9)]
+    gets = [frames(plain.get_nowait) for _ in range(9)]
+    assert ["put_nowait", "clear"] in puts  # the second is of the event of unfinished tasks
+    assert ["get_nowait"] in gets
+    assert all("_put" in frames(own.put_nowait, item) for item in range(9))
+    unwatch(plain)
+    unwatch(own)
 
 
 def test_source_of_this_interpreter_is_known():
