@@ -49,7 +49,7 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         (ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown),
         *(residence_of(ledger), oldest, levels.unfinished if levels is not None else 0),
     )
-    return QueueReading._make(values)
+    return QueueReading(*values)
 
 
 def _present(ledger: QueueLedger, levels: Levels, now: float) -> Present:
