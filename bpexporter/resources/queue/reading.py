@@ -48,6 +48,7 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         *(get_waits, idle_seconds, idle, puts, gets),
         (ledger.refused_full, ledger.refused_cancelled, ledger.refused_shutdown),
         *(residence_of(ledger), oldest, levels.unfinished if levels is not None else 0),
+        1,  # somebody may have asked for the name: whoever knows the name says if not
     )
     return QueueReading(*values)
 
