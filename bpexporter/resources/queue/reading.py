@@ -50,7 +50,7 @@ def read(ledger: QueueLedger, levels: Levels | None, now: float) -> QueueReading
         *(residence_of(ledger), oldest, levels.unfinished if levels is not None else 0),
         1,  # somebody may have asked for the name: whoever knows the name says if not
     )
-    return QueueReading._make(values)
+    return QueueReading(*values)
 
 
 def _present(ledger: QueueLedger, levels: Levels, now: float) -> Present:
