@@ -137,7 +137,7 @@ async def test_two_hundred_resources_are_all_there(hub, exporter):
         for number, queue in enumerate(queues):
             queue.put_nowait(number)
         assert await seen.page.evaluate(FRAMES) > 10
-        await seen.page.get_by_text("10 %").first.wait_for()
+        await seen.page.locator("#resources tbody").get_by_text("10 %").first.wait_for()
 
 
 async def test_rows_are_changed_and_not_made_again(hub, exporter):
