@@ -177,7 +177,7 @@ class _Within(ast.NodeTransformer):
 
 
 def _as_expression(body: list[ast.stmt]) -> ast.expr | None:
-    """What `body` returns, as one expression; ``None`` where it is more than that."""
+    """Returns the result of `body` as one expression; ``None`` where it is more than that."""
     match body:
         case [ast.Return(value)]:
             return value
