@@ -12,9 +12,9 @@ from bpexporter.commands.words import say
 from bpexporter.hub.hub import default_hub
 from bpexporter.publishing.names_seen import Seen, seen_in
 from bpexporter.publishing.publisher import published_by
-from bpexporter.resources.kinds import RESOURCES
+from bpexporter.resources.kinds import LOOP, RESOURCES
 
-NOTHING = "nothing: it made no queue, stream or limiter of asyncio's, or only in what --allow and --deny leave out"
+NO_RESOURCES = "it made no queue, stream or limiter of asyncio's, or only in what --allow and --deny leave out"
 
 
 def tell_at_the_end(folder: Path | None) -> None:
@@ -41,8 +41,9 @@ def own() -> Seen:
 def summary(seen: Seen) -> str:
     """The line."""
     counts = [f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in seen.names.items() if count]
-    what = ", ".join(counts) if any(kind != "loop" and count for kind, count in seen.names.items()) else NOTHING
-    line = f"seen: {what}"
+    line = f"seen: {', '.join(counts) or 'nothing'}"
+    if not any(count for kind, count in seen.names.items() if kind != LOOP):
+        line += f": {NO_RESOURCES}"
     if seen.processes > 1:
         line += f", in {seen.processes} processes"
     return line + "".join(f"; {part}" for part in not_seen(seen))

@@ -62,7 +62,8 @@ class PageAnswers:
         zipped = accepts_gzip(joined(request, "Accept-Encoding"))
         try:
             tag = (await self._ask(("tag", asked.readings), lambda: self._keeper.tag(asked).encode())).decode()
-            headers = {"Content-Type": "application/json", "ETag": tag, "Vary": "Accept-Encoding"}
+            # weak: it stands for the state, compressed or not
+            headers = {"Content-Type": "application/json", "ETag": f"W/{tag}", "Vary": "Accept-Encoding"}
             if has_already(joined(request, "If-None-Match"), tag):
                 return web.Response(status=304, headers=HEADERS | headers)
             body = await self._ask(("state", tag, asked, zipped), partial(self._keeper.state, asked, compressed=zipped))
