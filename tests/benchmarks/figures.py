@@ -7,9 +7,11 @@ from .idling import idling
 from .importing import importing
 from .lag import lagging
 from .memory import churning, remembering
+from .publishing import merge, publish
 from .scale import Scale
 from .scraping import scraping
 from .serving import serving
+from .starting import starting
 from .tables import Figures
 
 HEADER = ("figure", "measured", "beside", "target")
@@ -22,6 +24,9 @@ FIGURES: dict[str, Callable[[Scale], Figures]] = {
     "lag": lagging,
     "churn": churning,
     "loop": idling,
+    "publish": publish,
+    "merge": merge,
+    "run": starting,
     "service": serving,
 }
 

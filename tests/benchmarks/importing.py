@@ -10,7 +10,7 @@ from .scale import Scale
 from .tables import Figures, over
 
 ROOT = Path(__file__).parents[2]
-BUDGET = 30
+BUDGET = 10
 # Where no byte code may be written each import compiles our source, and asyncio's is there already.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

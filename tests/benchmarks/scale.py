@@ -26,6 +26,8 @@ class Scale(NamedTuple):
     """Queues that are watched and dropped."""
     idle: float = 20.0
     """Seconds that a loop idles."""
+    processes: int = 64
+    """Processes whose publications are merged."""
     served: float = 5.0
     """Seconds of load on a service, in each of some rounds."""
 
@@ -54,5 +56,6 @@ TINY = Scale(
     lag_seconds=0.2,
     churned=200,
     idle=0.5,
+    processes=3,
     served=0.2,
 )

@@ -15,7 +15,7 @@ from .tables import Figures, over
 from .traffic import traffic
 from .variants import HAS_PROMETHEUS_CLIENT
 
-BUDGET = 100
+BUDGET = 80
 FORMATS = {"text": False, "OpenMetrics": True}
 
 Page = Callable[[], bytes]
