@@ -14,7 +14,7 @@ from .scale import Scale
 from .tables import Figures, over
 from .traffic import traffic
 
-BUDGET = 10
+BUDGET = 3
 TICK = 0.001
 
 # A process of its own, as Prometheus is one; it says how many scrapes there were when its input ends.
