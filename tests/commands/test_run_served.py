@@ -339,11 +339,11 @@ def test_commands_of_the_environment(tmp_path):
 
 
 def test_a_web_configuration(tmp_path):
-    """The detached server asks for the password that the file says; a file that makes no sense ends the call."""
-    (tmp_path / "web.yml").write_text("http_server_config: {headers: {X-Ours: 'yes'}}")
+    """The detached server keeps to what the file says; a file that makes no sense ends the call."""
+    (tmp_path / "web.yml").write_text("http_server_config: {headers: {X-Frame-Options: deny}}")
     with running(tmp_path, "--port", "0", "--web-config", "web.yml", "p.py", "60") as (_process, url):
         fetched(url, lambda page: PUTS in page)
-        assert urllib.request.urlopen(url, timeout=5).headers["X-Ours"] == "yes"
+        assert urllib.request.urlopen(url, timeout=5).headers["X-Frame-Options"] == "deny"
     (tmp_path / "web.yml").write_text("users: {}")
     done = finished(tmp_path, *command("--port", "0", "--web-config", "web.yml", "p.py", "0"))
     assert (done.returncode, done.stdout) == (2, "")
