@@ -57,7 +57,7 @@ class Doorkeeper:
         name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
         plain = name.strip("[]")
         # a browser always gives a name; who gives none is no web page
-        return plain in ("", "localhost", self._host) or is_loopback(plain)
+        return not plain or plain == self._host or is_loopback(plain)
 
     def _is_right(self, given: str) -> bool:
         key = hashlib.sha256(given.encode()).digest()
