@@ -56,8 +56,8 @@ class Doorkeeper:
         name = given.lower()
         name = name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
         plain = name.strip("[]")
-        # a browser always gives a name; who gives none is no web page
-        return not plain or plain == self._host or is_loopback(plain)
+        # a name of one word is this machine's or its network's to resolve, and nobody's to register
+        return not set(plain) & set(".:") or plain == self._host or is_loopback(plain)
 
     def _is_right(self, given: str) -> bool:
         key = hashlib.sha256(given.encode()).digest()

