@@ -146,7 +146,7 @@ def test_killing_workers_at_will_never_makes_a_graph_lie(tmp_path):
     assert scraped == counted <= done
     assert done - counted <= workers.killed * 1.5 * FASTEST
     assert counted > 0.2 * done
-    assert files(shared) == []
+    assert left == []
 
 
 LOOKER = """
