@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bpexporter.hub import process as _process
 from bpexporter.hub.hub import Hub, default_hub
-from bpexporter.hub.snapshot import Snapshot
 from bpexporter.resources import kinds as _kinds
-from bpexporter.resources.culprit.metrics import CulpritReading
-from bpexporter.resources.limiter.metrics import LimiterReading
-from bpexporter.resources.loop.metrics import LoopReading
-from bpexporter.resources.queue.metrics import QueueReading
-from bpexporter.resources.stage.metrics import StageReading
-from bpexporter.resources.stream.metrics import StreamReading
 from bpexporter.settings import VERSION, from_environment
 from bpexporter.watching.watch import snapshot, unwatch, watch
 
@@ -25,7 +18,14 @@ if TYPE_CHECKING:
     from bpexporter.analysis.triggers import Stall, Trigger, on_stall
     from bpexporter.automatic.install import install, uninstall
     from bpexporter.export.collector import Collector
+    from bpexporter.hub.snapshot import Snapshot
     from bpexporter.publishing.publisher import Publisher, publish
+    from bpexporter.resources.culprit.metrics import CulpritReading
+    from bpexporter.resources.limiter.metrics import LimiterReading
+    from bpexporter.resources.loop.metrics import LoopReading
+    from bpexporter.resources.queue.metrics import QueueReading
+    from bpexporter.resources.stage.metrics import StageReading
+    from bpexporter.resources.stream.metrics import StreamReading
     from bpexporter.server.endpoint import Exporter, mount, start
     from bpexporter.watching.connections import watched_connection, watched_handler
     from bpexporter.watching.stages import stage
@@ -66,7 +66,12 @@ _LATER = {
     **dict.fromkeys(("Publisher", "publish"), "publishing.publisher"),
     **dict.fromkeys(("Exporter", "mount", "start"), "server.endpoint"),
     **dict.fromkeys(("watched_connection", "watched_handler"), "watching.connections"),
+    **{
+        f"{kind.title()}Reading": f"resources.{kind}.metrics"
+        for kind in ("culprit", "limiter", "loop", "queue", "stage", "stream")
+    },
     "Collector": "export.collector",
+    "Snapshot": "hub.snapshot",
     "stage": "watching.stages",
 }
 

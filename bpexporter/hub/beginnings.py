@@ -23,6 +23,6 @@ def begin() -> None:
     begun = True
     while waiting:
         try:
-            waiting.pop()()
+            waiting.pop(0)()
         except Exception as error:
-            faults.swallow(error, "beginning to publish")
+            faults.swallow(error, "a beginning")

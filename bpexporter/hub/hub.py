@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from bpexporter.hub import process
+from bpexporter.hub import beginnings, process
 from bpexporter.hub.loops import find_loop, find_loops
-from bpexporter.hub.reading import read_registry
 from bpexporter.hub.registry import MAX_NAMES, Registry
-from bpexporter.hub.snapshot import Snapshot
 from bpexporter.primitives.histogram import DEFAULT_BUCKETS, checked_buckets
 from bpexporter.primitives.public import public
+
+if TYPE_CHECKING:
+    from bpexporter.hub.snapshot import Snapshot
 
 
 @public
@@ -53,6 +55,8 @@ class Hub:
 
     def snapshot(self) -> Snapshot:
         """All readings now. May be called from any thread; runs none of the application's code."""
+        from bpexporter.hub.reading import read_registry  # whoever imports us need not wait for it
+
         find_loops(self._registry)
         return read_registry(self._registry)
 
@@ -72,3 +76,11 @@ def checked_hub(hub: object) -> Hub:
 def registry_of(hub: Hub) -> Registry:
     """The names and members of `hub`, which are no business of its users."""
     return hub._registry
+
+
+def _load() -> None:
+    """Load what reads when something is watched: a child that is forked while a thread loads it could never read."""
+    from bpexporter.hub import reading as _reading  # noqa: F401
+
+
+beginnings.on_first_watched(_load)

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from bpexporter.catalogue.merging import merge
 from bpexporter.faults import faults
 from bpexporter.hub import beginnings
 from bpexporter.hub.entries import Entry, Owner
@@ -25,6 +24,19 @@ OTHER_NAME = "__other__"
 MAX_NAMES = 1_000
 # The dead are folded so many at a time, which costs each a fourth, where no reading folds them earlier.
 BURIED_TOGETHER = 64
+
+# Loaded when something is watched: whoever imports us need not wait for it, and at its end a process loads nothing.
+_merge: Callable[[str, list[Any]], Any]
+
+
+def _load() -> None:
+    global _merge
+    from bpexporter.catalogue.merging import merge
+
+    _merge = merge
+
+
+beginnings.on_first_watched(_load)
 
 
 class Registry:
@@ -234,7 +246,7 @@ def _retire(entry: Entry, kind: str, parts: list[Any]) -> None:
     """Add `parts` to the totals of `entry`, to which a finalizer that runs meanwhile may add as well."""
     while True:
         known = entry.retired_totals
-        merged = merge(kind, parts if known is None else [known, *parts])
+        merged = _merge(kind, parts if known is None else [known, *parts])
         if entry.retired_totals is known:
             entry.retired_totals = merged
             return

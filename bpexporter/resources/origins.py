@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from pathlib import Path
 from types import CodeType
 from typing import Any, NamedTuple
 
-LIBRARY = f"{Path(os.__file__).parent}{os.sep}"
+# Without pathlib, which takes longer to load than all that is here.
+LIBRARY = os.__file__.rpartition(os.sep)[0] + os.sep
 PACKAGES = "site-packages", "dist-packages"
 NAMELESS = "?"
 
@@ -76,8 +76,13 @@ def module_name(globals_: dict[str, Any]) -> str:
         if isinstance(known, str):
             return known.removesuffix(".__main__")
         file = globals_.get("__file__")
-        return Path(file).stem if isinstance(file, str) else name
+        return _stem(file) if isinstance(file, str) else name
     return name if isinstance(name, str) else NAMELESS
+
+
+def _stem(path: str) -> str:
+    name = path.rpartition(os.sep)[2]
+    return name.rpartition(".")[0] or name
 
 
 def join(*parts: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bpexporter.hub import forks as _forks  # noqa: F401  whoever watches also forks well
 from bpexporter.hub import process
@@ -13,7 +13,6 @@ from bpexporter.hub.hub import Hub, checked_hub, registry_of
 from bpexporter.hub.loops import find_loop, follow_loops
 from bpexporter.hub.names import checked_name
 from bpexporter.hub.registry import Registry
-from bpexporter.hub.snapshot import Snapshot
 from bpexporter.resources.kinds import (
     KINDS,
     LIMITER,
@@ -26,6 +25,9 @@ from bpexporter.resources.kinds import (
     is_loaded,
     loaded,
 )
+
+if TYPE_CHECKING:
+    from bpexporter.hub.snapshot import Snapshot
 
 T = TypeVar("T")
 
