@@ -138,25 +138,36 @@ def _samples(lines: list[str], metric: Metric, named: list[tuple[str, Any]], cho
         if metric.table:
             lines.extend(_rows(metric, name, value, choice.own))
             continue
-        values = _values(value)
+        texts = _texts(value)
         if template.kept is not None:
-            values = [values[index] for index in template.kept]
-        lines.append((template.text % tuple(map(number_text, values))).replace(NAME, name))
+            texts = [texts[index] for index in template.kept]
+        lines.append((template.text % tuple(texts)).replace(NAME, name))
 
 
 def _rows(metric: Metric, name: str, table: Mapping[tuple[str, ...], float], more: tuple[str, ...]) -> Iterator[str]:
     """A line for each row of a table; `name` is escaped already."""
-    own = [*more, f'{metric.label}="{name}"'] if metric.label else [*more]
+    name = name if metric.label else ""
     for values, number in table.items():
-        rows = [f'{label}="{_escaped(value)}"' for label, value in zip(metric.table, values, strict=True)]
-        yield f"{metric.name}{_braced([*own, *rows])} {number_text(number)}\n"
+        before, after = _row(metric, values, more)
+        yield f"{before}{name}{after} {number_text(number)}\n"
 
 
-def _values(value: Any) -> list[float]:
+@lru_cache(maxsize=4096)
+def _row(metric: Metric, values: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, str]:
+    """The parts of a row's line before and after the name of the resource."""
+    rows = [f'{label}="{_escaped(value)}"' for label, value in zip(metric.table, values, strict=True)]
+    if not metric.label:
+        return f"{metric.name}{_braced([*more, *rows])}", ""
+    own = f'{metric.label}="{NAME}"'  # stands in no value, whose quotation marks are escaped
+    before, _, after = f"{metric.name}{_braced([*more, own, *rows])}".partition(own)
+    return f'{before}{metric.label}="', f'"{after}'
+
+
+def _texts(value: Any) -> list[str]:
     if isinstance(value, HistogramReading):
-        cumulative = list(accumulate(value.counts))
-        return [*cumulative, cumulative[-1], value.sum]
-    return list(value) if isinstance(value, tuple) else [value]
+        counts = [*map(_SMALL.__getitem__, accumulate(value.counts))]
+        return [*counts, counts[-1], number_text(value.sum)]
+    return [*map(number_text, value)] if isinstance(value, tuple) else [number_text(value)]
 
 
 def _escaped(name: str) -> str:
@@ -173,5 +184,12 @@ def number_text(number: float) -> str:
     return text
 
 
+class _Counts(dict[float, str]):
+    """The texts of small counts; larger ones are written when they are asked for."""
+
+    def __missing__(self, count: float) -> str:
+        return number_text(count)
+
+
 # Most values of a page are small counts.
-_SMALL: dict[float, str] = {number: f"{number}.0" for number in range(1_000)}
+_SMALL = _Counts({number: f"{number}.0" for number in range(1_000)})

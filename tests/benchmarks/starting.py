@@ -13,7 +13,8 @@ from .tables import Figures, over
 
 STARTING, MEMORY = 60, 6.0
 PROGRAM = """
-import asyncio
+import asyncio, time
+print(time.time())
 async def main():
     jobs = asyncio.Queue(10)
     await jobs.put(1)
@@ -26,13 +27,14 @@ for line in open("/proc/self/status"):
 
 
 def run(path: Path, *words: str) -> tuple[float, float]:
-    """Milliseconds from the start of the program to its end, and the most MB that it took."""
+    """Milliseconds from the call to the first line after `import asyncio`, and the most MB that the program took."""
     environment = {**ENVIRONMENT, "PYTHONPATH": str(ROOT)}
-    begun = time.perf_counter()
+    begun = time.time()
     output = subprocess.run(
         [sys.executable, *words, str(path)], env=environment, capture_output=True, text=True, check=True
     ).stdout
-    return (time.perf_counter() - begun) * 1e3, float(output)
+    first, most = map(float, output.split())
+    return (first - begun) * 1e3, most
 
 
 def starting(scale: Scale) -> Figures:
@@ -46,7 +48,7 @@ def starting(scale: Scale) -> Figures:
     before, after = (median(took for took, _ in runs) for runs in (alone, ours))
     more = after - before
     yield (
-        "a program under `run`, from start to end",
+        "start of a program under `run`",
         over(f"+{more:.0f} ms", more, STARTING),
         f"alone {before:.0f} ms",
         f"<= {STARTING} ms",
