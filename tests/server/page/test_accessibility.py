@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from browser import opened
 from needs import missing, needs
+from shown import held_up, page_of, program
 
 import bpexporter
-from tests.server.page.test_page import held_up, page_of, program
 
 HERE = Path(__file__).parent / "axe"
 CHECK = """async () => (await axe.run(document)).violations.map(
@@ -37,19 +37,6 @@ async def violations(page, axe):
     """What axe says, once the colours have settled."""
     await page.evaluate(axe)
     return await page.evaluate(CHECK)
-
-
-@pytest.fixture
-def hub():
-    """A hub of its own."""
-    return bpexporter.Hub()
-
-
-@pytest.fixture
-def exporter(hub):
-    """An exporter of it."""
-    with bpexporter.start(port=0, hub=hub) as exporter:
-        yield exporter
 
 
 @pytest.mark.schemas

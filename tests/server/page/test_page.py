@@ -3,39 +3,14 @@
 import asyncio
 import os
 import signal
-import sys
 
 import pytest
 from browser import opened
+from shown import held_up, page_of, program
 
 import bpexporter
 
 HOSTILE = '<img src=x onerror="document.title=1">'
-
-
-@pytest.fixture
-def hub():
-    """A hub of its own."""
-    return bpexporter.Hub()
-
-
-@pytest.fixture
-def exporter(hub):
-    """An exporter of it."""
-    with bpexporter.start(port=0, hub=hub) as exporter:
-        yield exporter
-
-
-def page_of(exporter):
-    """The address of the page."""
-    return exporter.url.removesuffix("metrics")
-
-
-async def held_up(hub, name="jobs"):
-    """A queue that is full, and a put that waits in it."""
-    queue = bpexporter.watch(asyncio.Queue(1), name, hub=hub)
-    await queue.put(1)
-    return queue, asyncio.create_task(queue.put(2))
 
 
 async def test_who_is_held_up_stands_first(hub, exporter):
@@ -206,25 +181,6 @@ async def test_a_stage_is_told_in_detail(hub, exporter):
         assert "fill it" in text
         assert "puts to jobs" in text
     task.cancel()
-
-
-PROGRAM = """
-import asyncio, sys, bpexporter
-async def main():
-    queue = bpexporter.watch(asyncio.Queue(2), "jobs")
-    exporter = bpexporter.start(port=int(sys.argv[1]))
-    print(exporter.port, flush=True)
-    await asyncio.sleep(60)
-asyncio.run(main())
-"""
-
-
-async def program(port: int = 0):
-    """A program in a process of its own, and its port."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, str(port), stdout=asyncio.subprocess.PIPE
-    )
-    return process, int(await process.stdout.readline())
 
 
 async def test_a_process_that_does_not_answer_is_shown_as_such():
