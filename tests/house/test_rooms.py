@@ -204,3 +204,17 @@ def test_import_loads_no_library():
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_import_loads_what_watching_needs_alone():
+    """What reads and merges is loaded with the first object that is watched, and then at once."""
+    program = (
+        "import sys, asyncio, bpexporter\n"
+        "later = {'bpexporter.catalogue.merging', 'bpexporter.hub.reading'}\n"
+        "print(len(later & sys.modules.keys()))\n"
+        "bpexporter.watch(asyncio.Queue(), 'q')\n"
+        "print(len(later & sys.modules.keys()))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "BPEXPORTER_DIR": ""}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "2"]
